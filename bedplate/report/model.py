@@ -1,0 +1,208 @@
+"""The view model: everything that stands on the page, as frozen records without any HTML.
+
+A state is ``pass``, ``fail``, ``none`` (not measured) or ``info`` (measured, no goal).
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from bedplate.report.facts import Host, Network, Tier
+
+State = Literal["pass", "fail", "none", "info"]
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line of the verdict: what was asked, what came out, where on the page it is shown."""
+
+    state: State
+    label: str
+    detail: str
+    anchor: str = ""
+
+
+@dataclass(frozen=True)
+class Rack:
+    """One rack with its hosts, top first; ``units`` is its height. The name is empty for hosts in no rack."""
+
+    name: str
+    units: int
+    hosts: tuple[Host, ...]
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One promise of a tier on one host against what was measured; ``ratio`` is measured/promised."""
+
+    host: str
+    tier: str
+    what: str
+    promised: str
+    measured: str
+    ratio: float
+    state: State
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class TierView:
+    """A tier of one layout with every host's measures."""
+
+    tier: Tier
+    measures: tuple[Measure, ...]
+
+
+@dataclass(frozen=True)
+class StorageLayout:
+    """Hosts that have the same disks in the same tiers; ``sample`` stands for all in the picture."""
+
+    hosts: tuple[Host, ...]
+    sample: Host
+    tiers: tuple[TierView, ...]
+
+
+@dataclass(frozen=True)
+class NetworkLayout:
+    """Hosts whose NICs carry the same networks in the same way."""
+
+    hosts: tuple[Host, ...]
+    sample: Host
+
+
+@dataclass(frozen=True)
+class Occupant:
+    """A workload on a host's GPUs: ``index`` is its colour, the same everywhere on the page."""
+
+    workload: str
+    gpus: int
+    index: int
+
+
+@dataclass(frozen=True)
+class GpuHost:
+    """A host's GPUs and, after a rehearsal, who got them."""
+
+    host: Host
+    occupants: tuple[Occupant, ...]
+
+    @property
+    def free(self) -> int:
+        """GPUs that nobody got."""
+        return max(self.host.gpu_count - sum(o.gpus for o in self.occupants), 0)
+
+
+@dataclass(frozen=True)
+class HostRun:
+    """What one playbook run did on one host."""
+
+    host: str
+    tasks: int
+    changed: int
+    failed: int
+    unreachable: bool
+
+
+@dataclass(frozen=True)
+class Run:
+    """One playbook run. ``machine`` says in words on what it ran."""
+
+    time: str
+    playbook: str
+    seconds: float
+    state: State
+    machine: str
+    hosts: tuple[HostRun, ...]
+
+    @property
+    def changed(self) -> int:
+        """Changes over all hosts."""
+        return sum(host.changed for host in self.hosts)
+
+    @property
+    def failed(self) -> int:
+        """Hosts on which it failed or that could not be reached."""
+        return sum(1 for host in self.hosts if host.failed or host.unreachable)
+
+    @property
+    def tasks(self) -> int:
+        """Most tasks on one host: what the run costs."""
+        return max((host.tasks for host in self.hosts), default=0)
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A workload that did not get its place, and why in an engineer's words."""
+
+    workload: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Failover:
+    """What one lost host would do."""
+
+    host: str
+    state: State
+    moves: str
+    waits: str
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """The last rehearsal: what was placed where, what waits, what is left."""
+
+    state: State
+    summary: str
+    time: str
+    legend: tuple[Occupant, ...]
+    waiting: tuple[Waiting, ...]
+    headroom: tuple[str, ...]
+    failovers: tuple[Failover, ...]
+    timings: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Proof:
+    """One evidence record as the table shows it."""
+
+    id: str
+    claim: str
+    state: State
+    value: str
+    unit: str
+    goal: str
+    proved_on: str
+    machine: str
+    command: str
+    time: str
+
+
+@dataclass(frozen=True)
+class Area:
+    """Evidence of one area; empty when nothing of it was proved yet."""
+
+    name: str
+    proofs: tuple[Proof, ...]
+
+
+@dataclass(frozen=True)
+class Page:
+    """The whole report of one environment."""
+
+    environment: str
+    domain: str
+    written: str
+    state: State
+    headline: str
+    checks: tuple[Check, ...]
+    hosts: tuple[Host, ...]
+    racks: tuple[Rack, ...]
+    networks: tuple[Network, ...]
+    storage: tuple[StorageLayout, ...]
+    links: tuple[NetworkLayout, ...]
+    gpus: tuple[GpuHost, ...]
+    runs: tuple[Run, ...]
+    rehearsal: Rehearsal | None
+    areas: tuple[Area, ...]
+    limits: tuple[str, ...]
+    unreadable: tuple[str, ...]
