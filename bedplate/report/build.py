@@ -15,8 +15,8 @@ from bedplate.report.verdict import checks_of, headline_of
 
 LIMITS = (
     "A virtual twin shows that the configuration is right, not how fast it is: its disks, links and "
-    "processors are emulated. Storage promises are judged there as a ratio between the tier and its own raw members; "
-    "absolute figures count only on the inventory's own machines.",
+    "processors are emulated. Storage promises are judged there as a ratio between the tier and its own raw "
+    "members; absolute figures count only on the inventory's own machines.",
     "A twin has no GPUs. Speed, temperature, NVLink and memory of GPUs are shown by records that were proved "
     "on real GPUs, and by nothing else on this page.",
     "A rehearsal runs a real control plane with played kubelets: admission, quotas, scheduling and volumes "

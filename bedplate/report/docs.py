@@ -11,8 +11,8 @@ FILE = paths.ROOT / "docs" / "evidence.md"
 _HEAD = """# Evidence
 
 Written by `bedplate report --docs` from the records of the last full runs (`artifacts/ENV/evidence.jsonl`);
-not edited by hand. A verdict follows from value and goal; `info` was measured without a goal. "Proved on" says
-what the figure was seen on: a `twin` is virtual machines, a `rehearsal` a real control plane with played
+not edited by hand. A verdict follows from value and goal; `info` was measured without a goal. "Proved on"
+says what the figure was seen on: a `twin` is virtual machines, a `rehearsal` a real control plane with played
 kubelets, a `program` a real program on one machine, `gpu` real GPUs, `unit` pure functions.
 
 | id | claim | value | goal | verdict | proved on | command | date |

@@ -159,8 +159,14 @@ def _host(name: str, groups: tuple[str, ...], variables: Vars) -> Host:
         tiers=_tiers(dicts(variables.get("storage_tiers")), disks),
         nics=nics,
         links=_links(dicts(variables.get("vlan_network_links")), nics, networks_of(variables)),
-        addresses=tuple((str(k), str(v)) for k, v in _dict(variables.get("vlan_network_addresses")).items()),
+        addresses=_addresses(_dict(variables.get("vlan_network_addresses")), networks_of(variables)),
     )
+
+
+def _addresses(wanted: Vars, networks: tuple[Network, ...]) -> tuple[tuple[str, str], ...]:
+    order = {network.name: index for index, network in enumerate(networks)}
+    names = sorted(wanted, key=lambda name: order.get(name, len(order)))
+    return tuple((str(name), str(wanted[name])) for name in names)
 
 
 def _disk(item: Vars) -> Disk:
@@ -200,7 +206,7 @@ def _tiers(wanted: list[Vars], disks: tuple[Disk, ...]) -> tuple[Tier, ...]:
             Tier(
                 name=str(item.get("name", "")),
                 kind=str(item.get("class") or (members[0].kind if members else "")),
-                level="" if level is None else f"RAID {level}",
+                level="" if level is None or len(members) == 1 else f"RAID {level}",
                 disks=members,
                 mount=str(item.get("mount", "")),
                 encrypted=bool(item.get("encrypt")),
