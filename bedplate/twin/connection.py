@@ -1,0 +1,109 @@
+"""How programs reach the machines: ports on 127.0.0.1, keys, and the overlay inventory that tells Ansible."""
+
+import json
+import os
+import shlex
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+
+from bedplate.twin.seed import USER
+
+
+@dataclass(frozen=True)
+class Connection:
+    """The way to the machines of one twin; ``ports`` maps host name to its port on 127.0.0.1."""
+
+    folder: Path
+    ports: dict[str, int]
+
+    @property
+    def key(self) -> Path:
+        """Private key that may log in as user ``twin`` everywhere."""
+        return self.folder / "keys" / "twin"
+
+    @property
+    def known_hosts(self) -> Path:
+        """Host keys of all machines."""
+        return self.folder / "keys" / "known_hosts"
+
+    @property
+    def overlay(self) -> Path:
+        """Inventory that only says how to connect; read after the real one."""
+        return self.folder / "overlay"
+
+    def options(self) -> list[str]:
+        """Options for OpenSSH's programs; a machine that lost its power is noticed within 15 s."""
+        settings = {
+            "UserKnownHostsFile": shlex.quote(str(self.known_hosts)),
+            "GlobalKnownHostsFile": "/dev/null",
+            "StrictHostKeyChecking": "yes",
+            "IdentitiesOnly": "yes",
+            "ServerAliveInterval": "5",
+            "ServerAliveCountMax": "3",
+        }
+        return [part for name, value in settings.items() for part in ("-o", f"{name}={value}")]
+
+    def ssh(self, host: str, *, batch: bool = True) -> list[str]:
+        """The ssh command for ``host``; without ``batch`` for a person at a terminal."""
+        quiet = ["-o", "BatchMode=yes", "-o", "ConnectTimeout=15"] if batch else []
+        target = ["-i", str(self.key), "-p", str(self.ports[host]), f"{USER}@127.0.0.1"]
+        return ["ssh", *self.options(), *quiet, "-o", "LogLevel=ERROR", *target]
+
+
+def write(folder: Path, ports: dict[str, int], host_keys: dict[str, str]) -> Connection:
+    """Write known_hosts and overlay inventory for ``ports``; ``host_keys`` maps host name to public key."""
+    connection = Connection(folder, ports)
+    lines = [f"{name},[127.0.0.1]:{port} {host_keys[name]}\n" for name, port in ports.items()]
+    connection.known_hosts.write_text("".join(lines))
+    variables = connection.overlay / "host_vars"
+    variables.mkdir(parents=True, exist_ok=True)
+    (connection.overlay / "hosts.yml").write_text(
+        json.dumps({"all": {"hosts": {name: {} for name in ports}}})
+    )
+    for name in ports:  # JSON is YAML, and needs no quoting rules of its own
+        (variables / f"{name}.yml").write_text(json.dumps(host_vars(connection, name), indent=2) + "\n")
+    return connection
+
+
+def read(folder: Path) -> Connection | None:
+    """The connection that ``write`` left, or None."""
+    files = sorted((folder / "overlay" / "host_vars").glob("*.yml"))
+    ports = {file.stem: json.loads(file.read_text())["ansible_port"] for file in files}
+    return Connection(folder, ports) if ports else None
+
+
+def host_vars(connection: Connection, host: str) -> dict[str, str | int]:
+    """Pure: what Ansible must know to reach ``host``. As host variables, so that nothing of the inventory
+    wins.
+    """
+    return {
+        "ansible_host": "127.0.0.1",
+        "ansible_port": connection.ports[host],
+        "ansible_user": USER,
+        "ansible_ssh_private_key_file": str(connection.key),
+        "ansible_ssh_common_args": " ".join(connection.options()),
+        "ansible_python_interpreter": "/usr/bin/python3",
+        # Emulated disks cannot reach what the tiers promise: judged by their ratio to the raw members
+        # instead.
+        "storage_tiers_acceptance": "relative",
+    }
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports of 127.0.0.1 that nothing listens on now."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]
+    finally:
+        for one in sockets:
+            one.close()
+
+
+def private(path: Path, text: str) -> None:
+    """Write a file that only this user may read."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
