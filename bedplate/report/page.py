@@ -1,12 +1,14 @@
 """The page itself: view model → HTML. Everything is escaped; style and script are part of the file."""
 
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from bedplate.report import draw, units
+from bedplate.report.facts import Host
 from bedplate.report.model import Page
 from bedplate.report.verdict import state_of_hosts
 
@@ -27,7 +29,12 @@ def render(page: Page) -> str:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        size=units.size, memory=units.memory, number=units.number, duration=units.duration, gpu=units.gpu
+        size=units.size,
+        memory=units.memory,
+        number=units.number,
+        count=units.count,
+        duration=units.duration,
+        gpu=units.gpu,
     )
     measures = [m for layout in page.storage for tier in layout.tiers for m in tier.measures]
     states = state_of_hosts(page.hosts, page.runs, measures)
@@ -37,6 +44,7 @@ def render(page: Page) -> str:
         words=STATE_WORDS,
         states=states,
         failed_hosts=[name for name, state in states.items() if state == "fail"],
+        alike=kinds_of(page.hosts),
         attached=Counter(network for host in page.hosts for network, _ in host.addresses),
         compact=len(page.racks) > MANY_RACKS,
         many=len(page.hosts) > MANY_HOSTS,
@@ -44,6 +52,15 @@ def render(page: Page) -> str:
         script=_own("report.js"),
     )
     return environment.get_template("report.html.j2").render(page=page)
+
+
+def kinds_of(hosts: Iterable[Host]) -> tuple[tuple[Host, int], ...]:
+    """Hosts that do the same with the same hardware: one of them, and how many there are."""
+    kinds: dict[tuple[object, ...], list[Host]] = {}
+    for host in hosts:
+        key = (host.groups, host.cpus, host.memory, host.gpu_model, host.gpu_count, len(host.disks))
+        kinds.setdefault(key, []).append(host)
+    return tuple((members[0], len(members)) for members in kinds.values())
 
 
 def _own(name: str) -> Markup:

@@ -79,7 +79,7 @@ def _proof(record: evidence.Evidence) -> Proof:
         state=states.get(record.verdict, "info"),
         value=units.number(record.value),
         unit=record.unit,
-        goal=record.goal,
+        goal=units.goal(record.goal),
         proved_on=_PROVED_ON.get(record.proved_on, record.proved_on),
         machine=machine_words(record.machine),
         command=record.command,

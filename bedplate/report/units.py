@@ -47,6 +47,20 @@ def number(value: Any) -> str:
     return str(value)
 
 
+def goal(text: str) -> str:
+    """A goal such as ``<= 5000`` as it is read: ``≤ 5,000``; ``== 0`` is just ``0``."""
+    match = re.fullmatch(r"\s*(<=|>=|==|<|>)\s*(-?\d+(?:\.\d+)?)\s*", text)
+    if not match:
+        return text
+    signs = {"<=": "≤ ", ">=": "≥ ", "==": ""}
+    return signs.get(match[1], f"{match[1]} ") + (number(int(match[2])) if match[2].isdigit() else match[2])
+
+
+def count(amount: int, noun: str) -> str:
+    """``1 host``, ``1,000 hosts``."""
+    return f"{amount:,} {noun}" + ("" if amount == 1 else "s")
+
+
 def duration(seconds: float) -> str:
     """Seconds as a person says them: ``4.2 s``, ``7 min 05 s``, ``1 h 02 min``."""
     if seconds < _MINUTE:

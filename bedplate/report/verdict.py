@@ -30,10 +30,12 @@ def checks_of(
 
 def headline_of(checks: tuple[Check, ...]) -> tuple[State, str]:
     """One state and one sentence over all checks."""
-    failed = [check.label.lower() for check in checks if check.state == "fail"]
+    failed = sum(1 for check in checks if check.state == "fail")
     opened = sum(1 for check in checks if check.state == "none")
     if failed:
-        return "fail", f"Not accepted. The answer is no to: {'; '.join(failed)}."
+        rest = f" {opened} were not measured." if opened > 1 else " One was not measured." if opened else ""
+        verb = "is" if failed == 1 else "are"
+        return "fail", f"Not accepted. {failed} of {len(checks)} answers {verb} no.{rest}"
     if opened == len(checks):
         return "none", "A plan. Nothing of it has been measured yet."
     if opened:
@@ -61,9 +63,15 @@ def _configured(site: list[Run]) -> Check:
         return Check("none", label, "site.yml has not been run.", anchor)
     run = site[0]
     if run.state == "pass":
-        words = f"{len(run.hosts)} hosts in {units.duration(run.seconds)} on {run.machine}, {run.time} UTC."
+        hosts = units.count(len(run.hosts), "host")
+        words = f"{hosts} in {units.duration(run.seconds)} on {run.machine}, {run.time} UTC."
         return Check("pass", label, words, anchor)
-    return Check("fail", label, f"The last run failed on {run.failed} of {len(run.hosts)} hosts.", anchor)
+    return Check(
+        "fail",
+        label,
+        f"The last run failed on {run.failed} of {units.count(len(run.hosts), 'host')}.",
+        anchor,
+    )
 
 
 def _unchanged(site: list[Run]) -> Check:
@@ -73,7 +81,12 @@ def _unchanged(site: list[Run]) -> Check:
         words = f"0 changes, {good[0].tasks} tasks per host at most, {units.duration(good[0].seconds)}."
         return Check("pass", label, words, anchor)
     if good:
-        return Check("none", label, f"The last run made {good[0].changed} changes; run it once more.", anchor)
+        return Check(
+            "none",
+            label,
+            f"The last run made {units.count(good[0].changed, 'change')}; run it once more.",
+            anchor,
+        )
     return Check("none", label, "site.yml has not been run to its end.", anchor)
 
 
@@ -88,9 +101,16 @@ def _storage(measures: list[Measure]) -> Check:
         more = f" and {len(failed) - 3} more" if len(failed) > 3 else ""  # noqa: PLR2004 as many as are named
         return Check("fail", label, f"Not kept: {named}{more}.", anchor)
     if unmeasured:
-        return Check("none", label, f"{unmeasured} of {len(measures)} promises were not measured.", anchor)
+        return Check(
+            "none", label, f"{unmeasured:,} of {units.count(len(measures), 'promise')} not measured.", anchor
+        )
     notes = sorted({m.note for m in measures if m.note})
-    return Check("pass", label, " ".join([f"{len(measures)} promises measured and kept.", *notes]), anchor)
+    return Check(
+        "pass",
+        label,
+        " ".join([f"{units.count(len(measures), 'promise')} measured and kept.", *notes]),
+        anchor,
+    )
 
 
 def _fits(rehearsal: Rehearsal | None) -> Check:

@@ -11,6 +11,9 @@ if (box) {
       rack.hidden = words.length > 0 && !rack.querySelector("[data-host]:not([hidden])");
       if (words.length) rack.open = true;
     }
+    if (words.length) {
+      document.querySelector("details.all").open = true;
+    }
   });
 }
 addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((fold) => { fold.open = true; }));

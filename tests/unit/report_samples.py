@@ -1,0 +1,125 @@
+"""Made-up environments for the tests of the report: any number of hosts, and the records of a full run."""
+
+from pathlib import Path
+from typing import Any
+
+from bedplate.evidence import Evidence
+from bedplate.inventory import Inventory, parse
+from bedplate.report.sources import Records
+
+SITE = {
+    "site_domain": "example.internal",
+    "site_networks": [
+        {
+            "name": "management",
+            "subnet": "10.10.0.0/20",
+            "gateway": "10.10.0.1",
+            "mtu": 1500,
+            "zone": "management",
+        },
+        {"name": "cluster", "vlan": 20, "subnet": "10.20.0.0/20", "mtu": 9000, "zone": "compute"},
+        {"name": "business", "vlan": 30, "subnet": "10.30.0.0/20", "mtu": 1500, "zone": "business"},
+    ],
+    "vlan_network_links": [
+        {"name": "mgmt0", "nics": ["mgmt0"], "networks": ["management"]},
+        {"name": "bond0", "nics": ["data0", "data1"], "networks": ["cluster", "business"], "mode": "802.3ad"},
+    ],
+}
+TIERS = [
+    {
+        "name": "hot",
+        "class": "nvme",
+        "count": 4,
+        "raid": 5,
+        "mount": "/srv/hot",
+        "promise": {"read_iops": 500000},
+    },
+    {"name": "warm", "class": "ssd", "count": 2, "raid": 1, "mount": "/srv/warm", "encrypt": True},
+]
+
+
+def control(index: int) -> dict[str, Any]:
+    """A control-plane host: one system disk."""
+    return _host(index) | {
+        "hardware_cpus": 32,
+        "hardware_disks": [{"serial": f"SYS{index:04}", "class": "ssd", "size": "480GB", "use": "system"}],
+    }
+
+
+def gpu_node(index: int) -> dict[str, Any]:
+    """A host with eight GPUs, four NVMe and three SSD, of which one is in no tier."""
+    disks = [{"serial": f"SYS{index:04}", "class": "ssd", "size": "480GB", "use": "system"}]
+    disks += [{"serial": f"NV{index:04}{n}", "class": "nvme", "size": "3.84TB"} for n in range(4)]
+    disks += [{"serial": f"SD{index:04}{n}", "class": "ssd", "size": "1.92TB"} for n in range(2)]
+    disks += [{"serial": f"HD{index:04}", "class": "hdd", "size": "20TB"}]
+    return _host(index) | {
+        "hardware_cpus": 128,
+        "hardware_gpus": {"model": "h100-sxm5-80gb", "count": 8},
+        "hardware_disks": disks,
+        "storage_tiers": TIERS,
+    }
+
+
+def _host(index: int) -> dict[str, Any]:
+    last = f"{index // 250}.{index % 250 + 2}"
+    return {
+        "hardware_memory": "2TiB",
+        "hardware_nics": [
+            {"name": "mgmt0", "mac": f"52:54:00:10:{index // 256:02x}:{index % 256:02x}", "speed": "1Gbit"},
+            {"name": "data0", "mac": f"52:54:00:20:{index // 256:02x}:{index % 256:02x}", "speed": "100Gbit"},
+            {"name": "data1", "mac": f"52:54:00:30:{index // 256:02x}:{index % 256:02x}", "speed": "100Gbit"},
+        ],
+        "hardware_rack": {"rack": f"r{index // 8 + 1:03}", "unit": index % 8 * 5 + 1, "height": 4},
+        "vlan_network_addresses": {"management": f"10.10.{last}", "cluster": f"10.20.{last}"},
+    }
+
+
+def inventory(gpu_nodes: int = 1, environment: str = "sample") -> Inventory:
+    """One control-plane host and ``gpu_nodes`` GPU nodes."""
+    hosts = {"ctl1": SITE | control(0)}
+    hosts |= {f"gpu{n}": SITE | gpu_node(n) for n in range(1, gpu_nodes + 1)}
+    return inventory_of(hosts, {"control_plane": ["ctl1"], "gpu_nodes": list(hosts)[1:]}, environment)
+
+
+def inventory_of(
+    hosts: dict[str, dict[str, Any]], groups: dict[str, list[str]], environment: str = "sample"
+) -> Inventory:
+    """An inventory as ``ansible-inventory --list`` would give it."""
+    listing: dict[str, Any] = {group: {"hosts": members} for group, members in groups.items()}
+    listing |= {"_meta": {"hostvars": hosts}, "all": {"hosts": list(hosts), "children": list(groups)}}
+    return parse(listing, environment, Path("inventories") / environment)
+
+
+def run(hosts: list[str], *, changed: int = 0, rc: int = 0, seconds: float = 425.0) -> dict[str, Any]:
+    """One line of runs.jsonl: site.yml on emulated machines."""
+    stats = {h: {"ok": 30, "changed": changed, "failures": int(rc != 0), "unreachable": 0} for h in hosts}
+    return {
+        "time": "2026-11-23T05:30:00+00:00",
+        "playbook": "playbooks/site.yml",
+        "seconds": seconds,
+        "stats": stats,
+        "tasks": {host: 36 for host in hosts},
+        "rc": rc,
+        "accelerator": "tcg",
+    }
+
+
+def proof(id: str = "hosts.second_run.seconds", **fields: Any) -> Evidence:
+    """One evidence record that passed on the twin."""
+    values: dict[str, Any] = {
+        "claim": "A second run of site.yml changes nothing",
+        "value": 0,
+        "unit": "changes",
+        "goal": "== 0",
+        "verdict": "pass",
+        "proved_on": "twin",
+        "machine": {"cores": 2, "arch": "x86_64", "accelerator": "tcg"},
+        "command": "bedplate up -i inventories/sample",
+        "time": "2026-11-23T05:30:00+00:00",
+    }
+    return Evidence(id=id, **(values | fields))
+
+
+def records(**fields: Any) -> Records:
+    """Records with the given parts; all others are missing."""
+    return Records(**fields)

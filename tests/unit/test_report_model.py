@@ -1,0 +1,179 @@
+"""Inventory and records become the view model: tables of cases."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+import report_samples as samples
+
+from bedplate.report.build import build, links_of, racks_of
+from bedplate.report.facts import Tier, hosts_of
+from bedplate.report.model import Page
+from bedplate.report.verdict import state_of_hosts
+
+NOW = datetime(2026, 11, 23, 6, 0, tzinfo=UTC)
+
+
+def page(gpu_nodes: int = 1, **records: Any) -> Page:
+    return build(samples.inventory(gpu_nodes), samples.records(**records), NOW)
+
+
+def tier(raid: int, count: int, size: str = "4TB") -> Tier:
+    disks = [{"serial": f"D{n}", "class": "nvme", "size": size} for n in range(count)]
+    wanted = [{"name": "hot", "class": "nvme", "count": count, "raid": raid, "mount": "/srv/hot"}]
+    host = {"hardware_disks": disks, "storage_tiers": wanted}
+    return hosts_of(samples.inventory_of({"a": host}, {}))[0].tiers[0]
+
+
+@pytest.mark.parametrize(
+    ("raid", "count", "terabytes"),
+    [(0, 4, 16), (1, 2, 4), (1, 3, 4), (5, 4, 12), (6, 6, 16), (10, 4, 8), (0, 1, 4)],
+)
+def test_usable_capacity(raid: int, count: int, terabytes: int) -> None:
+    assert tier(raid, count).usable == terabytes * 10**12
+
+
+def test_the_smallest_member_decides() -> None:
+    disks = [{"serial": s, "class": "nvme", "size": z} for s, z in (("A", "4TB"), ("B", "2TB"))]
+    host = {
+        "hardware_disks": disks,
+        "storage_tiers": [{"name": "hot", "class": "nvme", "count": 2, "raid": 1}],
+    }
+    view = hosts_of(samples.inventory_of({"a": host}, {}))[0].tiers[0]
+    assert (view.usable, view.raw) == (2 * 10**12, 6 * 10**12)
+
+
+def test_tiers_take_their_disks_and_leave_the_system_alone() -> None:
+    host = page().hosts[1]
+    assert [[d.serial for d in t.disks] for t in host.tiers] == [
+        ["NV00010", "NV00011", "NV00012", "NV00013"],
+        ["SD00010", "SD00011"],
+    ]
+    assert [disk.serial for disk in host.spare_disks] == ["HD0001"]
+
+
+def test_a_disk_named_by_serial_is_not_taken_by_class() -> None:
+    disks = [{"serial": s, "class": "nvme", "size": "1TB"} for s in "ABC"]
+    wanted = [{"name": "scratch", "disks": ["B"]}, {"name": "hot", "class": "nvme", "count": 2, "raid": 1}]
+    host = hosts_of(samples.inventory_of({"a": {"hardware_disks": disks, "storage_tiers": wanted}}, {}))[0]
+    assert [[d.serial for d in t.disks] for t in host.tiers] == [["B"], ["A", "C"]]
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"hardware_disks": "none", "hardware_nics": 3, "hardware_rack": [], "hardware_gpus": "eight"},
+        {"hardware_disks": [1, None], "storage_tiers": {"name": "hot"}, "hardware_rack": {"unit": "top"}},
+        {"storage_tiers": [{"name": "hot", "class": "nvme", "count": 4, "raid": 5}]},
+        {"vlan_network_links": [{"name": "a", "nics": ["missing"], "networks": ["missing"]}]},
+        {},
+    ],
+)
+def test_a_host_that_is_described_wrongly_is_still_shown(broken: dict[str, Any]) -> None:
+    shown = build(samples.inventory_of({"odd": broken}, {}), samples.records(), NOW)
+    assert [host.name for host in shown.hosts] == ["odd"]
+
+
+def test_racks_are_drawn_from_the_top_and_hosts_without_one_come_last() -> None:
+    hosts = hosts_of(
+        samples.inventory_of(
+            {
+                "low": {"hardware_rack": {"rack": "r1", "unit": 1}},
+                "high": {"hardware_rack": {"rack": "r1", "unit": 45, "height": 2}},
+                "lost": {},
+            },
+            {},
+        )
+    )
+    racks = [(rack.name, rack.units, [h.name for h in rack.hosts]) for rack in racks_of(hosts)]
+    assert racks == [("r1", 46, ["high", "low"]), ("", 42, ["lost"])]
+
+
+def test_hosts_that_are_built_alike_are_drawn_once() -> None:
+    view = page(gpu_nodes=5)
+    assert [len(layout.hosts) for layout in view.storage] == [1, 5]
+    assert [len(layout.hosts) for layout in links_of(view.hosts)] == [6]
+
+
+def test_a_host_that_differs_by_one_disk_is_drawn_on_its_own() -> None:
+    hosts = {"a": samples.gpu_node(1), "b": samples.gpu_node(2), "c": samples.gpu_node(3)}
+    hosts["c"]["hardware_disks"].append({"serial": "X", "class": "hdd", "size": "20TB"})
+    view = build(samples.inventory_of(hosts, {}), samples.records(), NOW)
+    assert [[h.name for h in layout.hosts] for layout in view.storage] == [["a", "b"], ["c"]]
+
+
+ALL = ["ctl1", "gpu1"]
+
+
+@pytest.mark.parametrize(
+    ("records", "label", "state", "words"),
+    [
+        ({}, "site.yml", "none", "has not been run"),
+        ({"runs": (samples.run(ALL, changed=3),)}, "site.yml", "pass", "2 hosts in 7 min 05 s"),
+        ({"runs": (samples.run(ALL, rc=2),)}, "site.yml", "fail", "failed on 2 of 2 hosts"),
+        ({"runs": (samples.run(ALL, changed=3),)}, "second run", "none", "made 6 changes"),
+        (
+            {"runs": (samples.run(ALL, changed=3), samples.run(ALL))},
+            "second run",
+            "pass",
+            "0 changes, 36 tasks",
+        ),
+        ({"runs": (samples.run(ALL), samples.run(ALL, rc=2))}, "site.yml", "fail", "failed"),
+        ({"evidence": (samples.proof(),)}, "other measurements", "pass", "1 of 1 goals met"),
+        (
+            {"evidence": (samples.proof(verdict="fail"),)},
+            "other measurements",
+            "fail",
+            "hosts.second_run.seconds",
+        ),
+        ({"evidence": (samples.proof(verdict="info", goal=""),)}, "other measurements", "none", "no record"),
+        ({"evidence": (samples.proof("gpu.bandwidth"),)}, "GPUs perform", "pass", "1 of 1 goals met"),
+        ({}, "GPUs perform", "none", "No GPU was measured"),
+    ],
+)
+def test_answers(records: dict[str, Any], label: str, state: str, words: str) -> None:
+    check = next(check for check in page(**records).checks if label in check.label)
+    assert (check.state, words in check.detail) == (state, True), check.detail
+
+
+@pytest.mark.parametrize(
+    ("records", "state", "words"),
+    [
+        ({}, "none", "Nothing of it has been measured"),
+        ({"runs": (samples.run(ALL),)}, "info", "questions are still open"),
+        ({"runs": (samples.run(ALL, rc=2),)}, "fail", "1 of 6 answers is no"),
+    ],
+)
+def test_headline(records: dict[str, Any], state: str, words: str) -> None:
+    view = page(**records)
+    assert (view.state, words in view.headline) == (state, True), view.headline
+
+
+def test_an_environment_without_gpus_is_not_asked_about_them() -> None:
+    assert "GPU" not in " ".join(check.label for check in page(gpu_nodes=0).checks)
+
+
+def test_a_host_is_failed_when_its_run_or_its_storage_failed() -> None:
+    run = samples.run(["ctl1", "gpu1", "gpu2"])
+    run["stats"]["gpu2"]["unreachable"] = 1
+    view = page(gpu_nodes=3, runs=(run,))
+    assert state_of_hosts(view.hosts, view.runs, []) == {
+        "ctl1": "pass",
+        "gpu1": "pass",
+        "gpu2": "fail",
+        "gpu3": "none",
+    }
+
+
+def test_runs_are_shown_newest_first() -> None:
+    view = page(runs=(samples.run(ALL, changed=9), samples.run(ALL)))
+    assert [run.changed for run in view.runs] == [0, 18]
+
+
+def test_a_run_with_nothing_but_a_name_is_shown() -> None:
+    run = page(runs=({"playbook": "site.yml"},)).runs[0]
+    assert (run.playbook, run.state, run.hosts, run.seconds) == ("site.yml", "fail", (), 0.0)
+
+
+def test_the_same_input_gives_the_same_page() -> None:
+    assert page() == page()
