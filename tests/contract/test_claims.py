@@ -1,7 +1,7 @@
 """README claims only what a record proves.
 
-A figure with a unit of measurement in README stands beside a link to its record in docs/evidence.md; the record
-exists, did not fail, and holds the figure that the link says.
+A figure with a unit of measurement in README stands beside a link to its record in docs/evidence.md; the
+record exists, did not fail, and holds the figure that the link says.
 """
 
 import re
@@ -13,7 +13,7 @@ from bedplate import paths
 from bedplate.evidence import AREAS, Evidence
 from bedplate.report.docs import FILE, Row, table
 
-UNITS = "ms|s|seconds?|min|minutes?|h|hours?|%|x|×|IOPS|changes?|(?:requests|tokens|[KMGT]i?[Bb](?:it)?)/s"
+UNITS = r"ms|s|seconds?|min|minutes?|h|hours?|%|[x×](?!\s*\w)|IOPS|changes?|(?:requests|tokens|[KMGT]i?[Bb](?:it)?)/s"  # noqa: RUF001
 MEASURED = re.compile(rf"(?<![\w.-])\d[\d,]*(?:\.\d+)?\s?(?:{UNITS})(?![\w/])")
 LINK = re.compile(r"\[([^\]]+)\]\((?:\./)?docs/evidence\.md#([\w.-]+)\)")
 NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?")
@@ -107,6 +107,8 @@ ROWS = rows_of(
         ("[Measured](docs/evidence.md#hosts.up).", []),
         ("```console\n$ sleep 5 s\n```", []),
         ("Ends within `30 s`.", []),
+        ("Eight nodes of 8 x H100.", []),
+        ("It is 3x faster.", ["'3x' has no link"]),
         ("`make up` takes 24 minutes.", ["'24 minutes' has no link"]),
         ("- fast\n- 5,000 requests/s", ["'5,000 requests/s' has no link"]),
         ("Serves 99 % of users.", ["'99 %' has no link"]),
