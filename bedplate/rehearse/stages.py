@@ -1,0 +1,166 @@
+"""What KWOK plays: the life of nodes and pods, as Stage objects.
+
+A pod becomes Ready after the seconds that its annotation ``bedplate.io/start-seconds`` states (image and model
+load), times a scale that shortens waiting; one of a Job ends after ``bedplate.io/run-seconds``. Nothing else is
+invented: a pod that the scheduler does not place stays Pending.
+"""
+
+from typing import Any
+
+START = "bedplate.io/start-seconds"
+RUN = "bedplate.io/run-seconds"
+DEFAULT_START_SECONDS = 2.0  # a small image that is on the node already
+DEFAULT_RUN_SECONDS = 5.0
+DEFAULT_SCALE = 0.01  # 10 minutes of loading take 6 seconds
+
+_READY = '.status.conditions.[] | select( .type == "Ready" ) | .status'
+_ALIVE = {"key": ".metadata.deletionTimestamp", "operator": "DoesNotExist"}
+
+_NODE = """\
+{{ $now := Now }}
+conditions:
+{{ range NodeConditions }}
+- lastHeartbeatTime: {{ $now | Quote }}
+  lastTransitionTime: {{ $now | Quote }}
+  message: {{ .message | Quote }}
+  reason: {{ .reason | Quote }}
+  status: {{ .status | Quote }}
+  type: {{ .type | Quote }}
+{{ end }}
+phase: Running
+"""
+
+_RUNNING = """\
+{{ $now := Now }}
+conditions:
+{{ range $type := list "PodReadyToStartContainers" "Initialized" "ContainersReady" "Ready" }}
+- lastTransitionTime: {{ $now | Quote }}
+  status: "True"
+  type: {{ $type }}
+{{ end }}
+{{ range .spec.readinessGates }}
+- lastTransitionTime: {{ $now | Quote }}
+  status: "True"
+  type: {{ .conditionType | Quote }}
+{{ end }}
+containerStatuses:
+{{ range .spec.containers }}
+- image: {{ .image | Quote }}
+  name: {{ .name | Quote }}
+  ready: true
+  started: true
+  restartCount: 0
+  state: {running: {startedAt: {{ $now | Quote }}}}
+{{ end }}
+initContainerStatuses:
+{{ range .spec.initContainers }}
+- image: {{ .image | Quote }}
+  name: {{ .name | Quote }}
+  ready: true
+  restartCount: 0
+  {{ if eq .restartPolicy "Always" }}
+  started: true
+  state: {running: {startedAt: {{ $now | Quote }}}}
+  {{ else }}
+  state:
+    terminated: {exitCode: 0, reason: Completed, startedAt: {{ $now | Quote }}, finishedAt: {{ $now | Quote }}}
+  {{ end }}
+{{ end }}
+{{ with NodeIPsWith .spec.nodeName }}
+hostIP: {{ index . 0 | Quote }}
+hostIPs:
+{{ range . }}
+- ip: {{ . | Quote }}
+{{ end }}
+{{ end }}
+{{ $own := not .spec.hostNetwork }}
+{{ with PodIPsWith .spec.nodeName (not $own) .metadata.uid .metadata.name .metadata.namespace }}
+podIP: {{ index . 0 | Quote }}
+podIPs:
+{{ range . }}
+- ip: {{ . | Quote }}
+{{ end }}
+{{ end }}
+phase: Running
+startTime: {{ $now | Quote }}
+"""
+
+_SUCCEEDED = """\
+{{ $now := Now }}
+conditions:
+- lastTransitionTime: {{ $now | Quote }}
+  status: "False"
+  type: Ready
+  reason: PodCompleted
+- lastTransitionTime: {{ $now | Quote }}
+  status: "False"
+  type: ContainersReady
+  reason: PodCompleted
+containerStatuses:
+{{ range .spec.containers }}
+- image: {{ .image | Quote }}
+  name: {{ .name | Quote }}
+  ready: false
+  started: false
+  restartCount: 0
+  state:
+    terminated: {exitCode: 0, reason: Completed, startedAt: {{ $now | Quote }}, finishedAt: {{ $now | Quote }}}
+{{ end }}
+phase: Succeeded
+"""
+
+
+def stages(scale: float = DEFAULT_SCALE) -> list[dict[str, Any]]:
+    """Every stage; ``scale`` multiplies the seconds that pods take."""
+    return [
+        _stage("node-ready", "Node", [{"key": _READY, "operator": "NotIn", "values": ["True"]}], _NODE),
+        _stage(
+            "pod-ready",
+            "Pod",
+            [_ALIVE, _phase("Pending")],
+            _RUNNING,
+            _after(START, DEFAULT_START_SECONDS, scale),
+        ),
+        _stage(
+            "pod-complete",
+            "Pod",
+            [
+                _ALIVE,
+                _phase("Running"),
+                {"key": ".metadata.ownerReferences.[].kind", "operator": "In", "values": ["Job"]},
+            ],
+            _SUCCEEDED,
+            _after(RUN, DEFAULT_RUN_SECONDS, scale),
+        ),
+        _stage("pod-delete", "Pod", [{"key": ".metadata.deletionTimestamp", "operator": "Exists"}]),
+    ]
+
+
+def _stage(
+    name: str,
+    kind: str,
+    when: list[dict[str, Any]],
+    status: str | None = None,
+    delay: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    spec: dict[str, Any] = {
+        "resourceRef": {"apiGroup": "v1", "kind": kind},
+        "selector": {"matchExpressions": when},
+        "next": {"statusTemplate": status} if status else {"delete": True},
+    }
+    if delay:
+        spec["delay"] = delay
+    return {"apiVersion": "kwok.x-k8s.io/v1alpha1", "kind": "Stage", "metadata": {"name": name}, "spec": spec}
+
+
+def _phase(name: str) -> dict[str, Any]:
+    return {"key": ".status.phase", "operator": "In", "values": [name]}
+
+
+def _after(annotation: str, default: float, scale: float) -> dict[str, Any]:
+    """A delay from an annotation, in whole milliseconds (KWOK reads Go durations)."""
+    seconds = f'(.metadata.annotations["{annotation}"] // "{default}" | tonumber)'
+    return {
+        "durationMilliseconds": int(default * scale * 1000),
+        "durationFrom": {"jq": {"expression": f'{seconds} * {scale * 1000} | floor | tostring + "ms"'}},
+    }
