@@ -8,15 +8,26 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from bedplate.console import err, out, print_json
+from bedplate.console import err, out, print_json, progress
 from bedplate.errors import BAD_INPUT, OUTSIDE_FAILED, BedplateError
+from bedplate.twin import faults, snapshots
 from bedplate.twin.lab import CPUS, MEMORY, Size, Twin
 
 Inventory = Annotated[Path, typer.Option("-i", "--inventory", help="inventories/ENV")]
 Json = Annotated[bool, typer.Option("--json", help="one JSON document on standard output")]
+Host = Annotated[str, typer.Argument(help="name of the host in the inventory")]
+Serial = Annotated[str, typer.Argument(help="serial of a data disk in hardware_disks")]
 app = typer.Typer(
     help="The inventory's hosts as virtual machines: same disks, same NICs, same VLANs.", no_args_is_help=True
 )
+
+
+disk = typer.Typer(
+    help="Take disks out, make them fail, fill them; each can be taken back.", no_args_is_help=True
+)
+link = typer.Typer(help="Pull and plug the cable of a NIC.", no_args_is_help=True)
+app.add_typer(disk, name="disk")
+app.add_typer(link, name="link")
 
 
 def register(parent: typer.Typer) -> None:
@@ -80,14 +91,14 @@ def status(inventory: Inventory, json: Json = False) -> None:
 
 
 @app.command()
-def ssh(host: str, inventory: Inventory) -> None:
+def ssh(host: Host, inventory: Inventory) -> None:
     """Open a shell on HOST."""
     argv = Twin.load(inventory).machine(host).connection.ssh(host, batch=False)
     os.execvp(argv[0], argv)  # noqa: S606 - ssh takes over this terminal
 
 
 @app.command(context_settings={"ignore_unknown_options": True})
-def run(host: str, command: list[str], inventory: Inventory, json: Json = False) -> None:
+def run(host: Host, command: list[str], inventory: Inventory, json: Json = False) -> None:
     """Run COMMAND on HOST, or on every machine when HOST is `all`; ends with the highest exit code."""
     twin = Twin.load(inventory)
     machines = twin.machines() if host == "all" else [twin.machine(host)]
@@ -100,3 +111,84 @@ def run(host: str, command: list[str], inventory: Inventory, json: Json = False)
         sys.stderr.writelines(f"{prefix}{line}\n" for line in result.err.splitlines())
     code = max(r.code for r in results.values())
     raise typer.Exit(OUTSIDE_FAILED if code == 255 else code)  # noqa: PLR2004 - ssh's own failure
+
+
+@app.command("power-cut")
+def power_cut(
+    host: Host,
+    inventory: Inventory,
+    boot: Annotated[bool, typer.Option("--boot", help="switch it on again and wait")] = False,
+) -> None:
+    """Take the power away from HOST at once. `up` switches on again what is off."""
+    twin = Twin.load(inventory)
+    machine = twin.machine(host)
+    machine.power_cut()
+    if boot:
+        machine.boot()
+        twin.wait([machine])
+
+
+@app.command()
+def save(name: str, inventory: Inventory) -> None:
+    """Save the disks of all machines as NAME; machines that run are powered down for it and booted again."""
+    with progress(f"saving the twin as {name}"):
+        snapshots.save(Twin.load(inventory), name)
+
+
+@app.command()
+def restore(name: str, inventory: Inventory) -> None:
+    """Put all machines back into the state NAME and boot them."""
+    with progress(f"restoring the twin to {name}"):
+        snapshots.restore(Twin.load(inventory), name)
+
+
+@disk.command("pull")
+def disk_pull(host: Host, serial: Serial, inventory: Inventory) -> None:
+    """Take a disk out of a running machine."""
+    faults.pull(Twin.load(inventory).machine(host), serial)
+
+
+@disk.command("push")
+def disk_push(
+    host: Host,
+    serial: Serial,
+    inventory: Inventory,
+    blank: Annotated[bool, typer.Option("--blank", help="an empty disk instead of the pulled one")] = False,
+) -> None:
+    """Put a pulled disk back into its slot."""
+    faults.push(Twin.load(inventory).machine(host), serial, blank=blank)
+
+
+@disk.command("fail")
+def disk_fail(host: Host, serial: Serial, inventory: Inventory) -> None:
+    """Make a disk answer every request with an I/O error."""
+    faults.fail(Twin.load(inventory).machine(host), serial)
+
+
+@disk.command("heal")
+def disk_heal(host: Host, serial: Serial, inventory: Inventory) -> None:
+    """Make a failing disk work again."""
+    faults.heal(Twin.load(inventory).machine(host), serial)
+
+
+@disk.command("fill")
+def disk_fill(
+    host: Host,
+    mount: str,
+    inventory: Inventory,
+    undo: Annotated[bool, typer.Option("--undo", help="free what was filled")] = False,
+) -> None:
+    """Leave no free space on the file system mounted at MOUNT."""
+    (faults.unfill if undo else faults.fill)(Twin.load(inventory).machine(host), mount)
+
+
+@link.command("down")
+def link_down(host: Host, nic: str, inventory: Inventory) -> None:
+    """Pull the cable of a NIC: the machine loses its carrier."""
+    faults.link(Twin.load(inventory).machine(host), nic, up=False)
+
+
+@link.command("up")
+def link_up(host: Host, nic: str, inventory: Inventory) -> None:
+    """Plug the cable in again."""
+    faults.link(Twin.load(inventory).machine(host), nic, up=True)

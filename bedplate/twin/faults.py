@@ -41,7 +41,7 @@ def push(machine: VirtualMachine, serial: str, *, blank: bool = False) -> None:
     if serial not in defects.pulled:
         raise _already(machine, serial, "is not pulled", "pull it first")
     if blank:
-        _replace(machine, disk)
+        _blank(machine, disk)
     if machine.running:
         with machine.monitor() as monitor:
             monitor.do("device_add", **qemu.disk_device(machine.spec, disk))
@@ -103,25 +103,21 @@ def unfill(machine: VirtualMachine, mount: str) -> None:
     machine.ssh(f"sudo sh -c {shlex.quote(f'rm -f {shlex.quote(mount)}/{FILLER}.*')}", check=True)
 
 
-def _replace(machine: VirtualMachine, disk: Disk) -> None:
-    """A new image in place of the disk's; a running QEMU lets the old one go first."""
-    spec, name = machine.spec, qemu.node(machine.spec, disk)
-    path = machine.folder / qemu.disk_file(spec, disk)
-    if machine.running:
-        with machine.monitor() as monitor:
-            monitor.do("blockdev-del", **{"node-name": name})
-    path.unlink()
-    create_disk(machine, disk)
-    if machine.running:
-        with machine.monitor() as monitor:
-            monitor.do("blockdev-add", **qemu.blockdev(spec, disk))
-
-
-def create_disk(machine: VirtualMachine, disk: Disk) -> None:
-    """An empty disk."""
+def _blank(machine: VirtualMachine, disk: Disk) -> None:
+    """Zero the image, which keeps saved states of the disk; a running QEMU lets go of it meanwhile."""
     path = machine.folder / qemu.disk_file(machine.spec, disk)
-    command = ["qemu-img", "create", "-q", "-f", "qcow2", str(path), str(disk.bytes)]
-    subprocess.run(command, check=True)
+    if machine.running:
+        with machine.monitor() as monitor:
+            monitor.do("blockdev-del", **{"node-name": qemu.node(machine.spec, disk)})
+    zero = ["qemu-io", "-f", "qcow2", "-c", f"write -z -u 0 {disk.bytes}", str(path)]
+    done = subprocess.run(zero, capture_output=True, text=True, check=False)
+    if machine.running:
+        with machine.monitor() as monitor:
+            monitor.do("blockdev-add", **qemu.blockdev(machine.spec, disk))
+    if done.returncode != 0:
+        raise BedplateError(
+            f"disk {disk.serial} could not be emptied: {(done.stderr or done.stdout).strip()}"
+        )
 
 
 def _data_disk(machine: VirtualMachine, serial: str) -> Disk:

@@ -171,13 +171,25 @@ def options(values: dict[str, Any], prefix: str = "") -> str:
     return ",".join(parts)
 
 
+def broken(machine: Machine, disk: Disk) -> str:
+    """Name of the block node that answers every request with an error."""
+    return f"fail-{node(machine, disk)}"
+
+
 def failing(machine: Machine, disk: Disk) -> list[tuple[str, dict[str, Any]]]:
     """QMP commands after which every request to ``disk`` fails with an I/O error, as from a broken medium."""
-    broken = f"fail-{node(machine, disk)}"
     rules = [{"event": "none", "iotype": kind, "errno": 5} for kind in ("read", "write", "flush", "discard")]
-    add = {"driver": "blkdebug", "node-name": broken, "image": node(machine, disk), "inject-error": rules}
+    add = {
+        "driver": "blkdebug",
+        "node-name": broken(machine, disk),
+        "image": node(machine, disk),
+        "inject-error": rules,
+    }
     device = f"/machine/peripheral/{device_id(machine, disk)}"
-    return [("blockdev-add", add), ("qom-set", {"path": device, "property": "drive", "value": broken})]
+    return [
+        ("blockdev-add", add),
+        ("qom-set", {"path": device, "property": "drive", "value": broken(machine, disk)}),
+    ]
 
 
 def healing(machine: Machine, disk: Disk) -> list[tuple[str, dict[str, Any]]]:
@@ -185,5 +197,5 @@ def healing(machine: Machine, disk: Disk) -> list[tuple[str, dict[str, Any]]]:
     device = f"/machine/peripheral/{device_id(machine, disk)}"
     return [
         ("qom-set", {"path": device, "property": "drive", "value": node(machine, disk)}),
-        ("blockdev-del", {"node-name": f"fail-{node(machine, disk)}"}),
+        ("blockdev-del", {"node-name": broken(machine, disk)}),
     ]
