@@ -12,6 +12,7 @@ from bedplate.report.svg import drawing, element, rect, shorten, text
 
 KNOWN_TIERS = ("hot", "warm", "cold")
 KNOWN_ZONES = ("management", "compute", "business", "storage")
+DISKS_PER_ROW = 6  # as many as a phone shows side by side
 COLOURS = 8  # of workloads; the style sheet has as many
 _LEFT = 26  # margin of the rack's unit numbers
 _LETTER, _SMALL_LETTER = 6.4, 5.0  # width of a letter at 10.5 px and at 7.5 px
@@ -63,25 +64,27 @@ def _rack_host(host: Host, state: State, place: _Place, compact: bool) -> Markup
 
 
 def disks(members: tuple[Disk, ...], tier_class: str, label: str) -> Markup:
-    """Drives side by side as in a front panel: class on top, size below."""
+    """Drives side by side as in a front panel, six in a row: class on top, size below."""
     width, height, gap = 46, 60, 5
     parts = []
     for index, disk in enumerate(members):
-        x = index * (width + gap) + 1
+        row, column = divmod(index, DISKS_PER_ROW)
+        x, y = column * (width + gap) + 1, row * (height + 3)
         title = element("title", f"{disk.serial or 'serial number differs by host'}, {units.size(disk.size)}")
         number, _, unit = units.size(disk.size).partition(" ")
         parts.append(
             element(
                 "g",
                 title,
-                rect(x, 1, width, height - 2, f"disk {tier_class}", rx=3),
-                rect(x + 7, 7, width - 14, 2.5, "slot", rx=1),
-                text(x + width / 2, 24, disk.kind.upper(), "kind", text_anchor="middle"),
-                text(x + width / 2, 40, number, "figure", text_anchor="middle"),
-                text(x + width / 2, 51, unit, "kind", text_anchor="middle"),
+                rect(x, y + 1, width, height - 2, f"disk {tier_class}", rx=3),
+                rect(x + 7, y + 7, width - 14, 2.5, "slot", rx=1),
+                text(x + width / 2, y + 24, disk.kind.upper(), "kind", text_anchor="middle"),
+                text(x + width / 2, y + 40, number, "figure", text_anchor="middle"),
+                text(x + width / 2, y + 51, unit, "kind", text_anchor="middle"),
             )
         )
-    return drawing(max(len(members), 1) * (width + gap), height, label, parts, "d")
+    columns, rows = min(max(len(members), 1), DISKS_PER_ROW), max(-(-len(members) // DISKS_PER_ROW), 1)
+    return drawing(columns * (width + gap), rows * (height + 3) - 3, label, parts, "d")
 
 
 def capacity(tier: Tier, tier_class: str) -> Markup:
