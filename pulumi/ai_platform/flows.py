@@ -1,0 +1,95 @@
+"""Who may talk to whom, declared once. Everything that is not here is denied in both directions."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from ai_platform import names
+from ai_platform.namespaces import on_host_network
+from ai_platform.settings import Settings
+
+HTTPS = 443
+
+
+@dataclass(frozen=True)
+class Peer:
+    """Pods of ``app`` (and ``instance``) in ``namespace``; without an app, every pod of it. Without a
+    namespace it is what lies outside the cluster's pods: host networks, the API server, services of the
+    site."""
+
+    namespace: str = ""
+    app: str = ""
+    instance: str = ""
+
+    @property
+    def outside(self) -> bool:
+        """True for what no pod selector can name."""
+        return not self.namespace
+
+
+@dataclass(frozen=True)
+class Flow:
+    """One permitted direction; an empty ``ports`` permits all of them (NCCL and Gloo choose at random)."""
+
+    source: Peer
+    target: Peer
+    ports: tuple[int, ...]
+    why: str
+
+
+GATEWAY = Peer(names.GATEWAY, "gateway")
+PROMETHEUS = Peer(names.MONITORING, "prometheus")
+VLLM = Peer(names.SERVING, "vllm")
+TRITON = Peer(names.SERVING, "triton")
+OUTSIDE = Peer()
+
+
+def flows(settings: Settings) -> list[Flow]:
+    """All flows of this environment's components."""
+    ports = settings.ports
+    found = [
+        Flow(GATEWAY, VLLM, (ports["vllm"],), "the gateway is the only client of models"),
+        Flow(
+            GATEWAY,
+            TRITON,
+            (ports["triton_http"], ports["triton_grpc"]),
+            "the gateway is the only client of models",
+        ),
+        Flow(PROMETHEUS, VLLM, (ports["vllm"],), "vLLM shows its metrics on its only port"),
+        Flow(PROMETHEUS, TRITON, (ports["triton_metrics"],), "metrics"),
+    ]
+    found += [
+        _group(service.name)
+        for service in settings.vllm
+        if service.multi_host and not on_host_network(service)
+    ]
+    if any(on_host_network(service) for service in settings.vllm):
+        found += [
+            Flow(client, OUTSIDE, (ports["vllm"],), "models on the hosts' network have the hosts' addresses")
+            for client in (GATEWAY, PROMETHEUS)
+        ]
+    found += _api_clients(ports)
+    if settings.object_store:
+        found.append(
+            Flow(TRITON, OUTSIDE, (_port(settings.object_store.endpoint),), "model repositories in S3")
+        )
+    return found
+
+
+def _group(instance: str) -> Flow:
+    peer = Peer(names.SERVING, "vllm", instance)
+    return Flow(peer, peer, (), "ranks of one group talk on ports that they choose themselves")
+
+
+def _api_clients(ports: Mapping[str, int]) -> list[Flow]:
+    clients = (
+        (names.GPU, "node-feature-discovery", "labels nodes"),
+        (names.GPU, "mig-manager", "reads the wanted MIG layout of its node"),
+        (names.STORAGE, "local-volumes", "makes a volume of each mount point"),
+    )
+    api = (ports["kubernetes_api"],)
+    return [Flow(Peer(namespace, app), OUTSIDE, api, why) for namespace, app, why in clients]
+
+
+def _port(endpoint: str) -> int:
+    return urlsplit(endpoint).port or HTTPS

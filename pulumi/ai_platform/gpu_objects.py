@@ -1,0 +1,199 @@
+"""Objects that make GPUs known to Kubernetes: runtime class, device plugin, feature discovery, MIG layouts."""
+
+from typing import Any
+
+import yaml
+
+from ai_platform import names, pods
+from ai_platform.manifest import Manifest
+from ai_platform.settings import MigLayout, Settings
+
+PLUGIN = "device-plugin"
+FEATURES = "gpu-feature-discovery"
+DISCOVERY = "node-feature-discovery"
+MIG = "mig-manager"
+GPU_VENDOR = "feature.node.kubernetes.io/pci-10de.present"
+DRIVER_ENVIRONMENT = {"NVIDIA_VISIBLE_DEVICES": "all", "NVIDIA_DRIVER_CAPABILITIES": "utility,compute"}
+FEATURE_FILES = "/etc/kubernetes/node-feature-discovery/features.d"
+
+
+def runtime_class() -> Manifest:
+    """Pods ask for NVIDIA's runtime by name: as everybody's default it would show GPUs to pods that asked
+    for none."""
+    return {
+        "apiVersion": "node.k8s.io/v1",
+        "kind": "RuntimeClass",
+        "metadata": names.metadata(names.RUNTIME_CLASS, labels=names.labels("gpu")),
+        "handler": names.RUNTIME_CLASS,
+    }
+
+
+def device_plugin(settings: Settings) -> Manifest:
+    """Tells kubelet about GPUs, or about their MIG slices where a group of hosts is cut."""
+    env = {
+        "MIG_STRATEGY": _mig_strategy(settings),
+        "FAIL_ON_INIT_ERROR": "true",
+        "DEVICE_LIST_STRATEGY": "cdi-cri",
+        "DEVICE_ID_STRATEGY": "uuid",
+        "PASS_DEVICE_SPECS": "false",
+        "NVIDIA_DRIVER_ROOT": "/",
+        **DRIVER_ENVIRONMENT,
+    }
+    directories = {"kubelet": "/var/lib/kubelet/device-plugins", "cdi": "/var/run/cdi"}
+    return _daemon_set(
+        PLUGIN,
+        _container(PLUGIN, settings.images.reference(PLUGIN), env, directories),
+        _directories(directories),
+        runtime=True,
+    )
+
+
+def feature_discovery(settings: Settings) -> Manifest:
+    """Writes what a node's GPUs are (product, memory, count, MIG) for node feature discovery to turn into
+    labels."""
+    env = {
+        "MIG_STRATEGY": _mig_strategy(settings),
+        "GFD_OUTPUT_FILE": f"{FEATURE_FILES}/gfd",
+        "GFD_SLEEP_INTERVAL": "60s",
+        "GFD_USE_NODE_FEATURE_API": "false",
+        **DRIVER_ENVIRONMENT,
+    }
+    directories = {"features": FEATURE_FILES}
+    container = _container(FEATURES, settings.images.reference(PLUGIN), env, directories)
+    container["command"] = ["/usr/bin/gpu-feature-discovery"]
+    return _daemon_set(FEATURES, container, _directories(directories), runtime=True)
+
+
+def mig(settings: Settings) -> list[Manifest]:
+    """MIG layouts for those groups of hosts that are cut, and the program that cuts them."""
+    if not settings.mig:
+        return []
+    labels = names.labels(MIG)
+    config: Manifest = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": names.metadata("mig-layouts", names.GPU, labels=labels),
+        "data": {"config.yaml": yaml.safe_dump(mig_parted(settings.mig), sort_keys=False)},
+    }
+    directories = {"host": "/", "dev": "/dev"}
+    env = {"NODE_NAME": "", "CONFIG_FILE": "/mig/config.yaml", "WITH_REBOOT": "false", **DRIVER_ENVIRONMENT}
+    container = _container(MIG, settings.images.reference(MIG), env, directories)
+    container["env"] = [e for e in container["env"] if e["name"] != "NODE_NAME"]
+    container["env"].append({"name": "NODE_NAME", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}})
+    container["volumeMounts"].append({"name": "layouts", "mountPath": "/mig", "readOnly": True})
+    # Resetting a GPU into another layout needs the host's devices and its driver.
+    container["securityContext"] = {"privileged": True, "readOnlyRootFilesystem": True}
+    volumes = [*_directories(directories), {"name": "layouts", "configMap": {"name": "mig-layouts"}}]
+    daemon = _daemon_set(MIG, container, volumes, runtime=True)
+    cut = sorted({host for layout in settings.mig for host in layout.nodes.hosts})
+    pod = daemon["spec"]["template"]["spec"]
+    pod["affinity"] = {"nodeAffinity": _required("kubernetes.io/hostname", cut)}
+    pod |= {"serviceAccountName": MIG, "automountServiceAccountToken": True}
+    rules = [("", ["nodes"], ["get", "list", "watch", "patch", "update"]), ("", ["pods"], ["get", "list"])]
+    return [config, *account(MIG, rules, labels), daemon]
+
+
+def mig_parted(layouts: tuple[MigLayout, ...]) -> dict[str, Any]:
+    """The layouts as nvidia-mig-parted reads them."""
+    return {
+        "version": "v1",
+        "mig-configs": {
+            "all-disabled": [{"devices": "all", "mig-enabled": False}],
+            **{
+                layout.name: [{"devices": "all", "mig-enabled": True, "mig-devices": dict(layout.devices)}]
+                for layout in layouts
+            },
+        },
+    }
+
+
+def account(
+    name: str, rules: list[tuple[str, list[str], list[str]]], labels: dict[str, str]
+) -> list[Manifest]:
+    """A service account with rights over the whole cluster, as few as it needs."""
+    group = "rbac.authorization.k8s.io"
+    role = f"bedplate-{name}"
+    return [
+        pods.service_account(name, names.GPU, labels),
+        {
+            "apiVersion": f"{group}/v1",
+            "kind": "ClusterRole",
+            "metadata": names.metadata(role, labels=labels),
+            "rules": [{"apiGroups": [g], "resources": r, "verbs": v} for g, r, v in rules],
+        },
+        {
+            "apiVersion": f"{group}/v1",
+            "kind": "ClusterRoleBinding",
+            "metadata": names.metadata(role, labels=labels),
+            "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": role},
+            "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": names.GPU}],
+        },
+    ]
+
+
+def _mig_strategy(settings: Settings) -> str:
+    return "mixed" if settings.mig else "none"
+
+
+def _required(key: str, values: list[str]) -> Manifest:
+    term = {"key": key, "operator": "In", "values": values}
+    return {
+        "requiredDuringSchedulingIgnoredDuringExecution": {
+            "nodeSelectorTerms": [{"matchExpressions": [term]}]
+        }
+    }
+
+
+def _container(name: str, image: str, env: dict[str, str], directories: dict[str, str]) -> Manifest:
+    return {
+        "name": name,
+        "image": image,
+        "imagePullPolicy": "IfNotPresent",
+        "env": [{"name": key, "value": value} for key, value in env.items()],
+        "resources": pods.small("50m", "64Mi", "512Mi"),
+        # Root, because kubelet's sockets and the feature directory belong to root; nothing else of it.
+        "securityContext": {"runAsUser": 0} | pods.container_security(),
+        "volumeMounts": [{"name": key, "mountPath": path} for key, path in directories.items()],
+    }
+
+
+def _directories(directories: dict[str, str]) -> list[Manifest]:
+    return [
+        {"name": name, "hostPath": {"path": path, "type": "DirectoryOrCreate"}}
+        for name, path in directories.items()
+    ]
+
+
+def _daemon_set(name: str, container: Manifest, volumes: list[Manifest], *, runtime: bool) -> Manifest:
+    """One pod per GPU host, or per host: without it the host is of no use, so it is critical."""
+    labels = names.labels(name)
+    spec: Manifest = {
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "priorityClassName": "system-node-critical",
+        "tolerations": pods.everywhere(),
+        "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
+        "containers": [container],
+        "volumes": volumes,
+    }
+    if runtime:
+        spec |= {"runtimeClassName": names.RUNTIME_CLASS, "affinity": _on_gpu_hosts()}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "DaemonSet",
+        "metadata": names.metadata(name, names.GPU, labels=labels),
+        "spec": {
+            "selector": {"matchLabels": names.selector(name)},
+            "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": "10%"}},
+            "template": {"metadata": {"labels": labels}, "spec": spec},
+        },
+    }
+
+
+def _on_gpu_hosts() -> Manifest:
+    """Where feature discovery has seen an NVIDIA card, or where the host's role has said so."""
+    terms = [
+        {"matchExpressions": [{"key": GPU_VENDOR, "operator": "In", "values": ["true"]}]},
+        {"matchExpressions": [{"key": "nvidia.com/gpu.present", "operator": "In", "values": ["true"]}]},
+    ]
+    return {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}}

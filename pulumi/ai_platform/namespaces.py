@@ -1,0 +1,76 @@
+"""Namespaces of the platform and how far each is from Pod Security `restricted`, with the reason."""
+
+from dataclasses import dataclass
+
+from ai_platform import names
+from ai_platform.manifest import Manifest
+from ai_platform.settings import Settings, VllmService
+
+RESTRICTED = "restricted"
+PRIVILEGED = "privileged"
+
+
+@dataclass(frozen=True)
+class Namespace:
+    """One namespace. ``reason`` says why ``level`` is not restricted; tenants are where people's roles
+    reach."""
+
+    name: str
+    level: str = RESTRICTED
+    reason: str = ""
+    tenant: bool = True
+
+
+ALWAYS = (
+    Namespace(
+        names.GPU,
+        PRIVILEGED,
+        "device plugin, feature discovery and MIG manager use the host's driver and kubelet's sockets",
+        tenant=False,
+    ),
+    Namespace(
+        names.STORAGE,
+        PRIVILEGED,
+        "volume discovery reads and cleans the mount points of the storage tiers on the host",
+        tenant=False,
+    ),
+    Namespace(names.SERVING),
+    Namespace(names.BATCH),
+    Namespace(names.GATEWAY),
+    Namespace(names.MONITORING),
+)
+ON_FABRIC = Namespace(
+    names.FABRIC,
+    PRIVILEGED,
+    "models that span hosts over RoCE use the hosts' network: GIDs belong to the hosts' interfaces",
+)
+
+
+def namespaces(settings: Settings) -> tuple[Namespace, ...]:
+    """Those that this environment needs."""
+    uses_fabric = any(on_host_network(service) for service in settings.vllm)
+    return (*ALWAYS, ON_FABRIC) if uses_fabric else ALWAYS
+
+
+def render(namespace: Namespace) -> Manifest:
+    """Enforced, audited and warned at one level; an exception carries its reason."""
+    modes = {f"pod-security.kubernetes.io/{mode}": namespace.level for mode in ("enforce", "audit", "warn")}
+    return {
+        "apiVersion": "v1",
+        "kind": "Namespace",
+        "metadata": names.metadata(
+            namespace.name,
+            labels=names.labels(namespace.name) | modes,
+            annotations={names.REASON: namespace.reason} if namespace.reason else None,
+        ),
+    }
+
+
+def on_host_network(service: VllmService) -> bool:
+    """RoCE between hosts needs the hosts' own interfaces."""
+    return service.multi_host and service.nodes.fabric == "roce"
+
+
+def namespace_of(service: VllmService) -> str:
+    """Where a served model lives."""
+    return names.FABRIC if on_host_network(service) else names.SERVING

@@ -1,0 +1,84 @@
+"""NetworkPolicies from flows: deny everything, then one policy per pod selector and direction."""
+
+from collections.abc import Iterable, Sequence
+
+from ai_platform import names
+from ai_platform.flows import Flow, Peer
+from ai_platform.manifest import Manifest
+
+DNS_PORT = 53
+BOTH = ("Ingress", "Egress")
+
+
+def network_policies(namespaces: Iterable[str], flows: Sequence[Flow]) -> list[Manifest]:
+    """For every namespace a default deny and DNS; for every end of a flow what lets it through."""
+    wanted = list(namespaces)
+    rendered = [policy for name in wanted for policy in (_deny(name), _dns(name))]
+    for peer in sorted({f.target for f in flows if f.target.namespace in wanted}, key=_name):
+        rendered.append(_allow(peer, "Ingress", [f for f in flows if f.target == peer]))
+    for peer in sorted({f.source for f in flows if f.source.namespace in wanted}, key=_name):
+        rendered.append(_allow(peer, "Egress", [f for f in flows if f.source == peer]))
+    return rendered
+
+
+def _policy(name: str, namespace: str, spec: Manifest, why: str) -> Manifest:
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": names.metadata(
+            name, namespace, labels=names.labels("guardrails"), annotations={names.REASON: why}
+        ),
+        "spec": spec,
+    }
+
+
+def _deny(namespace: str) -> Manifest:
+    spec: Manifest = {"podSelector": {}, "policyTypes": list(BOTH)}
+    return _policy("default-deny", namespace, spec, "what is not declared as a flow is denied")
+
+
+def _dns(namespace: str) -> Manifest:
+    servers = {
+        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": names.SYSTEM}},
+        "podSelector": {"matchLabels": {"k8s-app": "kube-dns"}},
+    }
+    ports = [{"protocol": protocol, "port": DNS_PORT} for protocol in ("UDP", "TCP")]
+    spec: Manifest = {
+        "podSelector": {},
+        "policyTypes": ["Egress"],
+        "egress": [{"to": [servers], "ports": ports}],
+    }
+    return _policy("allow-dns", namespace, spec, "every pod may resolve names")
+
+
+def _allow(peer: Peer, direction: str, flows: Sequence[Flow]) -> Manifest:
+    other, key = ("source", "from") if direction == "Ingress" else ("target", "to")
+    rules = []
+    for flow in flows:
+        rule: Manifest = {}
+        if not getattr(flow, other).outside:
+            rule[key] = [_selector(getattr(flow, other))]
+        if flow.ports:
+            rule["ports"] = [{"protocol": "TCP", "port": port} for port in flow.ports]
+        rules.append(rule)
+    spec = {
+        "podSelector": {"matchLabels": names.selector(peer.app, peer.instance)} if peer.app else {},
+        "policyTypes": [direction],
+        direction.lower(): rules,
+    }
+    name = f"{_name(peer)}-{direction.lower()}"
+    why = "; ".join(dict.fromkeys(f.why for f in flows))
+    return _policy(name, peer.namespace, spec, why)
+
+
+def _selector(peer: Peer) -> Manifest:
+    selector: Manifest = {
+        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": peer.namespace}}
+    }
+    if peer.app:
+        selector["podSelector"] = {"matchLabels": names.selector(peer.app, peer.instance)}
+    return selector
+
+
+def _name(peer: Peer) -> str:
+    return "-".join(part for part in (peer.app or "all", peer.instance) if part)

@@ -1,0 +1,53 @@
+"""The whole platform of one environment: components in the order in which they need each other."""
+
+import os
+from pathlib import Path
+
+import pulumi
+
+from ai_platform.gpu import Gpu, GpuArgs
+from ai_platform.guardrails import Guardrails, GuardrailsArgs
+from ai_platform.reading import read
+from ai_platform.secrets import Secrets, from_config
+from ai_platform.settings import Settings
+from ai_platform.storage import Storage, StorageArgs
+from ai_platform.vllm import Vllm, VllmArgs
+from bedplate import paths
+from bedplate.errors import BadInput, Finding
+from bedplate.inventory import load
+
+
+def inventory_path(stack: str) -> Path:
+    """Stack name = environment name = inventory folder. BEDPLATE_INVENTORY names a folder elsewhere, of
+    that name."""
+    path = Path(os.environ.get("BEDPLATE_INVENTORY") or paths.INVENTORIES / stack)
+    if paths.environment_of(path) != stack:
+        raise BadInput(
+            Finding(
+                str(path),
+                "stack",
+                stack,
+                "the stack and the inventory have different names",
+                f"select the stack with `pulumi stack select {paths.environment_of(path)}`",
+            )
+        )
+    return path
+
+
+def build(settings: Settings, secrets: Secrets) -> None:
+    """Every component, wired."""
+    guardrails = Guardrails("guardrails", GuardrailsArgs(settings))
+    storage = Storage("storage", StorageArgs(settings, guardrails.ready))
+    gpu = Gpu("gpu", GpuArgs(settings, guardrails.ready))
+    ready = [*guardrails.ready, *storage.ready, *gpu.ready]
+    vllm = Vllm("vllm", VllmArgs(settings, secrets, ready))
+    pulumi.export("vllm", vllm.addresses)
+    pulumi.export("storage_classes", storage.classes)
+
+
+def main() -> None:
+    """The Pulumi program."""
+    stack = pulumi.get_stack()
+    inventory = load(inventory_path(stack))
+    settings = read(inventory)
+    build(settings, from_config(stack, inventory.shared["catalogue_secrets"]))

@@ -1,0 +1,255 @@
+"""What is refused before anything is sent: rules over more than one value, each with its remedy."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from ai_platform import sizing
+from ai_platform.settings import BatchJob, NodeGroup, Settings, TritonModel, TritonService, VllmService
+from bedplate.capacity.fit import Layout, fit, layout_problem, nearest_fit
+from bedplate.capacity.models import GIB, Model
+from bedplate.errors import BadInput, Finding
+
+
+class Refusals:
+    """Collects findings about one file."""
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+        self.findings: list[Finding] = []
+
+    def add(self, key: str, value: Any, why: str, remedy: str) -> None:
+        """One more thing that is wrong."""
+        self.findings.append(Finding(self.file, key, str(value), why, remedy))
+
+    def raise_if_any(self) -> None:
+        """Raises BadInput when something was found."""
+        if self.findings:
+            raise BadInput(sorted(self.findings))
+
+
+def check(settings: Settings, refusals: Refusals) -> None:
+    """Every rule over the whole environment."""
+    for kind, entries in (("vllm", settings.vllm), ("triton", settings.triton), ("batch", settings.batch)):
+        _refuse_doubles(f"platform_{kind}", entries, refusals)
+    for index, service in enumerate(settings.vllm):
+        refuse_vllm(f"platform_vllm.{index}", service, refusals)
+    for index, triton in enumerate(settings.triton):
+        refuse_triton(f"platform_triton.{index}", triton, settings, refusals)
+    for index, job in enumerate(settings.batch):
+        refuse_batch(f"platform_batch.{index}", job, settings, refusals)
+
+
+def _refuse_doubles(key: str, entries: Sequence[Any], refusals: Refusals) -> None:
+    for name, times in Counter(entry.name for entry in entries).items():
+        if times > 1:
+            refusals.add(
+                f"{key}.name", name, f"{times} entries have this name", "give each a name of its own"
+            )
+
+
+def refuse_vllm(key: str, service: VllmService, refusals: Refusals) -> None:
+    """Layout, memory, context and replicas of one service."""
+    _refuse_replicas(key, service.replicas, service.max_replicas, refusals)
+    if service.multi_host and service.max_replicas > service.replicas:
+        refusals.add(
+            f"{key}.max_replicas",
+            service.max_replicas,
+            "a model that spans hosts is not scaled by load: a group of whole hosts takes too long to start",
+            "leave max_replicas out",
+        )
+    if service.multi_host and service.layout.tensor != service.nodes.gpus_per_host:
+        refusals.add(
+            f"{key}.gpus",
+            service.layout.tensor,
+            f"a model that spans hosts takes whole hosts, and one of {service.nodes.name} has "
+            f"{service.nodes.gpus_per_host} GPUs",
+            f"write gpus: {service.nodes.gpus_per_host}",
+        )
+    refuse_placement(key, service.model, service.nodes, service.layout, refusals)
+    refuse_memory(
+        key,
+        service.model,
+        service.nodes,
+        service.layout,
+        refusals,
+        context=service.context,
+        utilisation=service.gpu_memory,
+    )
+
+
+def refuse_placement(key: str, model: Model, nodes: NodeGroup, layout: Layout, refusals: Refusals) -> None:
+    """GPUs of the group against what the model and its layout want."""
+    if nodes.gpu is None:
+        refusals.add(
+            f"{key}.nodes",
+            nodes.name,
+            "its hosts do not all have the same, known GPU model",
+            "name a group of hosts with one model of GPU that catalogue_gpus knows",
+        )
+        return
+    if problem := layout_problem(model, layout, nodes.gpus_per_host):
+        refusals.add(f"{key}.gpus", layout.tensor, problem, "choose another number of GPUs per host")
+    if layout.pipeline > len(nodes.hosts):
+        refusals.add(
+            f"{key}.hosts",
+            layout.pipeline,
+            f"{nodes.name} has {len(nodes.hosts)} hosts",
+            "use fewer hosts, or add hosts to the group",
+        )
+    if nodes.gpu.compute < model.min_compute:
+        needs, has = (".".join(map(str, c)) for c in (model.min_compute, nodes.gpu.compute))
+        refusals.add(
+            f"{key}.model",
+            model.id,
+            f"{model.dtype} arithmetic needs compute capability {needs}; {nodes.gpu.product} has {has}",
+            "serve a bfloat16 model there, or use newer GPUs",
+        )
+    pod, host = sizing.gpu_pod(nodes, layout.tensor), nodes.memory
+    if pod.memory > host:
+        refusals.add(
+            f"{key}.gpus",
+            layout.tensor,
+            f"the pod wants {pod.memory / GIB:.0f} GiB of main memory and a host of {nodes.name} has "
+            f"{host / GIB:.0f}",
+            "use fewer GPUs per host, or hosts with more memory",
+        )
+
+
+def refuse_memory(
+    key: str,
+    model: Model,
+    nodes: NodeGroup,
+    layout: Layout,
+    refusals: Refusals,
+    *,
+    context: int,
+    utilisation: float,
+) -> None:
+    """Weights and the cache of one sequence against the GPUs' memory: by how much, and what would do."""
+    if context > model.max_context:
+        refusals.add(
+            f"{key}.context",
+            context,
+            f"{model.id} was trained for {model.max_context} tokens",
+            f"use at most {model.max_context}",
+        )
+        return
+    if nodes.gpu is None or layout_problem(model, layout, nodes.gpus_per_host):
+        return
+    result = fit(model, nodes.gpu, layout, utilisation)
+    if not (missing := result.missing(context)):
+        return
+    better = nearest_fit(
+        model, nodes.gpu, context, utilisation, gpus_per_host=nodes.gpus_per_host, hosts=len(nodes.hosts)
+    )
+    what = f"weights of {result.weights / GIB:.1f} GiB" if result.left < 0 else f"{context} tokens of context"
+    remedy = f"it fits on {better}" if better else f"no layout on the hosts of {nodes.name} holds it"
+    if result.left > 0:
+        remedy += f"; or lower context to {max(1024, result.tokens // 1024 * 1024)}"
+    refusals.add(
+        f"{key}.model",
+        model.id,
+        f"does not fit {layout} with {nodes.gpu.product}: {what} per GPU lack {missing / GIB:.1f} GiB",
+        remedy,
+    )
+
+
+def _refuse_replicas(key: str, replicas: int, most: int, refusals: Refusals) -> None:
+    if most < replicas:
+        refusals.add(
+            f"{key}.max_replicas", most, f"it is below replicas ({replicas})", f"write {replicas} or more"
+        )
+
+
+def refuse_batch(key: str, job: BatchJob, settings: Settings, refusals: Refusals) -> None:
+    """A batch job runs inside one host and reads its requests from shared files."""
+    layout = Layout(job.gpus)
+    refuse_placement(key, job.model, job.nodes, layout, refusals)
+    refuse_memory(
+        key,
+        job.model,
+        job.nodes,
+        layout,
+        refusals,
+        context=job.context,
+        utilisation=sizing.BATCH_GPU_MEMORY,
+    )
+    if settings.shared_files is None:
+        refusals.add(
+            f"{key}.requests",
+            job.requests,
+            "there are no shared files to read requests from and write answers to",
+            "set platform_shared_files",
+        )
+
+
+def refuse_triton(key: str, service: TritonService, settings: Settings, refusals: Refusals) -> None:
+    """GPUs, back ends that share one image, and models that name each other."""
+    _refuse_replicas(key, service.replicas, service.max_replicas, refusals)
+    if service.gpus > service.nodes.gpus_per_host:
+        refusals.add(
+            f"{key}.gpus",
+            service.gpus,
+            f"a host of {service.nodes.name} has {service.nodes.gpus_per_host} GPUs",
+            f"use at most {service.nodes.gpus_per_host}",
+        )
+    backends = {model.backend for model in service.models}
+    if "vllm" in backends and backends & {"onnxruntime", "tensorrt"}:
+        refusals.add(
+            f"{key}.models",
+            ", ".join(sorted(backends)),
+            "no published Triton image carries vLLM beside ONNX Runtime or TensorRT",
+            "split them into two entries of platform_triton",
+        )
+    names = {model.name for model in service.models}
+    for index, model in enumerate(service.models):
+        refuse_triton_model(f"{key}.models.{index}", model, names - {model.name}, refusals)
+        refuse_triton_hardware(f"{key}.models.{index}", model, service, settings, refusals)
+
+
+def refuse_triton_model(key: str, model: TritonModel, others: set[str], refusals: Refusals) -> None:
+    """What each back end needs to be told; ``others`` are the models of the same repository."""
+    needs = {
+        "onnxruntime": ("source", "inputs", "outputs"),
+        "tensorrt": ("source", "inputs", "outputs"),
+        "python": ("source", "inputs", "outputs"),
+        "vllm": ("model",),
+        "ensemble": ("steps", "inputs", "outputs"),
+    }
+    for name in needs[model.backend]:
+        if not getattr(model, name):
+            refusals.add(
+                f"{key}.{name}", "", f"a model with back end {model.backend} needs it", f"add `{name}`"
+            )
+    for step in model.steps:
+        if step.model not in others:
+            known = ", ".join(sorted(others)) or "nothing else"
+            refusals.add(f"{key}.steps", step.model, "this repository has no such model", f"it has: {known}")
+
+
+def refuse_triton_hardware(
+    key: str, model: TritonModel, service: TritonService, settings: Settings, refusals: Refusals
+) -> None:
+    """What each back end needs to have."""
+    if model.backend in ("tensorrt", "vllm") and service.gpus == 0:
+        refusals.add(f"{key}.backend", model.backend, "it needs a GPU", "set gpus on the service")
+    if model.build and model.backend != "tensorrt":
+        refusals.add(f"{key}.build", model.build, "only TensorRT engines are built", "leave build out")
+    if model.build and settings.shared_files is None:
+        refusals.add(
+            f"{key}.build",
+            model.build,
+            "an engine that is built needs shared files to be kept on",
+            "set platform_shared_files",
+        )
+    if model.model is not None and model.backend == "vllm" and service.gpus:
+        refuse_memory(
+            key,
+            model.model,
+            service.nodes,
+            Layout(service.gpus),
+            refusals,
+            context=sizing.TRITON_CONTEXT,
+            utilisation=sizing.TRITON_GPU_MEMORY,
+        )
