@@ -104,7 +104,7 @@ class HostRun:
 
 @dataclass(frozen=True)
 class Run:
-    """One playbook run. ``machine`` says in words on what it ran."""
+    """One playbook run. ``machine`` says in words on what it ran; ``changed_tasks`` are (host, task)."""
 
     time: str
     playbook: str
@@ -112,6 +112,7 @@ class Run:
     state: State
     machine: str
     hosts: tuple[HostRun, ...]
+    changed_tasks: tuple[tuple[str, str], ...] = ()
 
     @property
     def changed(self) -> int:

@@ -44,6 +44,7 @@ def run_of(record: dict[str, Any]) -> Run:
         state="pass" if record.get("rc") == 0 else "fail",
         machine=_MACHINES.get(accelerator, str(accelerator)),
         hosts=hosts,
+        changed_tasks=tuple((str(host), str(task)) for host, task in record.get("changed_tasks") or ()),
     )
 
 

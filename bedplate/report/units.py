@@ -1,6 +1,7 @@
 """Sizes, rates and times as the page shows them."""
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -59,6 +60,12 @@ def goal(text: str) -> str:
 def count(amount: int, noun: str) -> str:
     """``1 host``, ``1,000 hosts``."""
     return f"{amount:,} {noun}" + ("" if amount == 1 else "s")
+
+
+def some(names: Sequence[str], most: int = 3) -> str:
+    """The first few names, and how many more there are."""
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def duration(seconds: float) -> str:

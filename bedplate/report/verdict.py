@@ -18,7 +18,7 @@ def checks_of(
 ) -> tuple[Check, ...]:
     """Every question that this inventory raises, with its answer."""
     site = [run for run in runs if run.playbook.endswith(SITE)]
-    checks = [_configured(site), _unchanged(site)]
+    checks = [_configured(hosts, site), _unchanged(site)]
     if any(layout.tiers for layout in storage):
         checks.append(_storage([m for lay in storage for t in lay.tiers for m in t.measures]))
     checks.append(_fits(rehearsal))
@@ -45,33 +45,41 @@ def headline_of(checks: tuple[Check, ...]) -> tuple[State, str]:
 
 
 def state_of_hosts(hosts: Iterable[Host], runs: tuple[Run, ...], measures: list[Measure]) -> dict[str, State]:
-    """One state per host: its part in the last site.yml run and its storage; ``fail`` wins, then ``none``."""
+    """One state per host: its last site.yml run and its storage; ``fail`` wins."""
     states: dict[str, State] = {host.name: "none" for host in hosts}
-    last = next((run for run in runs if run.playbook.endswith(SITE)), None)
-    for host in last.hosts if last else ():
-        if host.host in states:
-            states[host.host] = "fail" if host.failed or host.unreachable else "pass"
+    for name, state in configured_hosts(runs).items():
+        if name in states:
+            states[name] = state
     for measure in measures:
         if measure.state == "fail":
             states[measure.host] = "fail"
     return states
 
 
-def _configured(site: list[Run]) -> Check:
+def configured_hosts(runs: Iterable[Run]) -> dict[str, State]:
+    """Each host's state after the last site.yml run that it took part in; ``runs`` come newest first."""
+    states: dict[str, State] = {}
+    for run in runs:
+        for host in run.hosts if run.playbook.endswith(SITE) else ():
+            states.setdefault(host.host, "fail" if host.failed or host.unreachable else "pass")
+    return states
+
+
+def _configured(hosts: tuple[Host, ...], site: list[Run]) -> Check:
     label, anchor = "Does site.yml configure every host?", "runs"
     if not site:
         return Check("none", label, "site.yml has not been run.", anchor)
+    states = configured_hosts(site)
+    failed = [host.name for host in hosts if states.get(host.name) == "fail"]
+    missing = [host.name for host in hosts if host.name not in states]
     run = site[0]
-    if run.state == "pass":
-        hosts = units.count(len(run.hosts), "host")
-        words = f"{hosts} in {units.duration(run.seconds)} on {run.machine}, {run.time} UTC."
-        return Check("pass", label, words, anchor)
-    return Check(
-        "fail",
-        label,
-        f"The last run failed on {run.failed} of {units.count(len(run.hosts), 'host')}.",
-        anchor,
-    )
+    if failed or run.state == "fail":
+        where = f"on {units.some(failed)}" if failed else "before it reached a host"
+        return Check("fail", label, f"The last run failed {where}, {run.time} UTC.", anchor)
+    if missing:
+        return Check("none", label, f"It has not been run on {units.some(missing)}.", anchor)
+    took = f"{units.count(len(run.hosts), 'host')} in {units.duration(run.seconds)}"
+    return Check("pass", label, f"{took} on {run.machine}, {run.time} UTC.", anchor)
 
 
 def _unchanged(site: list[Run]) -> Check:
@@ -97,9 +105,8 @@ def _storage(measures: list[Measure]) -> Check:
     failed = [m for m in measures if m.state == "fail"]
     unmeasured = sum(1 for m in measures if m.state == "none")
     if failed:
-        named = ", ".join(f"{m.host} {m.tier} {m.what}" for m in failed[:3])
-        more = f" and {len(failed) - 3} more" if len(failed) > 3 else ""  # noqa: PLR2004 as many as are named
-        return Check("fail", label, f"Not kept: {named}{more}.", anchor)
+        named = units.some([f"{m.host} {m.tier} {m.what}" for m in failed])
+        return Check("fail", label, f"Not kept: {named}.", anchor)
     if unmeasured:
         return Check(
             "none", label, f"{unmeasured:,} of {units.count(len(measures), 'promise')} not measured.", anchor
@@ -138,5 +145,5 @@ def _claims(areas: tuple[Area, ...]) -> Check:
         return Check("none", label, "There is no record of one.", anchor)
     missed = [proof.id for proof in judged if proof.state == "fail"]
     if missed:
-        return Check("fail", label, f"{len(missed)} of {len(judged)} missed: {', '.join(missed)}.", anchor)
+        return Check("fail", label, f"{len(missed)} of {len(judged)} missed: {units.some(missed)}.", anchor)
     return Check("pass", label, f"{len(judged)} of {len(judged)} goals met.", anchor)

@@ -110,7 +110,10 @@ ALL = ["ctl1", "gpu1"]
     [
         ({}, "site.yml", "none", "has not been run"),
         ({"runs": (samples.run(ALL, changed=3),)}, "site.yml", "pass", "2 hosts in 7 min 05 s"),
-        ({"runs": (samples.run(ALL, rc=2),)}, "site.yml", "fail", "failed on 2 of 2 hosts"),
+        ({"runs": (samples.run(ALL, rc=2),)}, "site.yml", "fail", "failed on ctl1, gpu1"),
+        ({"runs": (samples.run([], rc=2),)}, "site.yml", "fail", "before it reached a host"),
+        ({"runs": (samples.run(["ctl1"]),)}, "site.yml", "none", "has not been run on gpu1"),
+        ({"runs": (samples.run(["gpu1"]), samples.run(["ctl1"]))}, "site.yml", "pass", "1 host in"),
         ({"runs": (samples.run(ALL, changed=3),)}, "second run", "none", "made 6 changes"),
         (
             {"runs": (samples.run(ALL, changed=3), samples.run(ALL))},
