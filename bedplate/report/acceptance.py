@@ -19,9 +19,21 @@ Document = dict[str, Any]
 
 
 def measures_of(host: Host, tier: Tier, document: Document | None) -> tuple[Measure, ...]:
-    """One Measure per promise of ``tier``; without a record the state is ``none``."""
-    measured = {str(m.get("what")): m for m in _measured(tier.name, document)}
-    return tuple(_measure(host, tier, what, promised, measured.get(what)) for what, promised in tier.promise)
+    """What was measured of ``tier``, and with state ``none`` every promise that was not.
+
+    ``document`` is what module storage_acceptance wrote: ``tiers`` with name, mode and ``measures`` of what,
+    value, goal, verdict and note.
+    """
+    entry = next((t for t in dicts((document or {}).get("tiers")) if t.get("name") == tier.name), {})
+    found = {str(m.get("what")): m for m in dicts(entry.get("measures"))}
+    relative = entry.get("mode") == "relative"
+    promised = dict(tier.promise)
+    return tuple(
+        _measured(host, tier, found[what], relative)
+        if what in found
+        else Measure(host.name, tier.name, _words(what), figure(what, promised[what]), "", 0.0, "none")
+        for what in dict.fromkeys([*promised, *found])
+    )
 
 
 def layouts_of(
@@ -48,29 +60,24 @@ def _layout(hosts: tuple[Host, ...], acceptance: dict[str, dict[str, Document]])
     return StorageLayout(hosts, sample, tuple(tiers))
 
 
-def _measured(tier: str, document: Document | None) -> list[Document]:
-    for entry in dicts((document or {}).get("tiers")):
-        if entry.get("name") == tier:
-            return dicts(entry.get("measures"))
-    return []
-
-
-def _measure(host: Host, tier: Tier, what: str, promised: Any, found: Document | None) -> Measure:
-    words = _WORDS.get(what, what.replace("_", " "))
-    if found is None:
-        return Measure(host.name, tier.name, words, figure(what, promised), "", 0.0, "none")
-    goal, value = found.get("goal", promised), found.get("value", 0)
-    wanted, got = amount(what, goal), amount(what, value)
+def _measured(host: Host, tier: Tier, found: Document, relative: bool) -> Measure:
+    what, goal, value = str(found.get("what")), found.get("goal", ""), found.get("value", 0)
+    asked = amount(what, goal)
     return Measure(
         host=host.name,
         tier=tier.name,
-        what=words,
-        promised=figure(what, promised),
+        what=_words(what),
+        asked=figure(what, goal),
         measured=figure(what, value),
-        ratio=got / wanted if wanted else 0.0,
+        ratio=amount(what, value) / asked if asked else 0.0,
         state=_STATES.get(str(found.get("verdict")), "info"),
         note=str(found.get("note", "")),
+        relative=relative,
     )
+
+
+def _words(what: str) -> str:
+    return _WORDS.get(what, what.replace("_", " "))
 
 
 def figure(what: str, value: Any) -> str:

@@ -32,16 +32,19 @@ class Rack:
 
 @dataclass(frozen=True)
 class Measure:
-    """One promise of a tier on one host against what was measured; ``ratio`` is measured/promised."""
+    """One figure of a tier on one host. ``asked`` is what it was or will be held against (the promise, or a
+    share of the raw members where ``relative``), ``ratio`` is measured/asked (0: nothing to compare).
+    """
 
     host: str
     tier: str
     what: str
-    promised: str
+    asked: str
     measured: str
     ratio: float
     state: State
     note: str = ""
+    relative: bool = False
 
 
 @dataclass(frozen=True)

@@ -100,24 +100,21 @@ def _unchanged(site: list[Run]) -> Check:
 
 def _storage(measures: list[Measure]) -> Check:
     label, anchor = "Do the storage tiers keep their promise?", "storage"
-    if not measures:
+    judged = [m for m in measures if m.state in ("pass", "fail", "none")]
+    if not judged:
         return Check("none", label, "No tier promises anything.", anchor)
-    failed = [m for m in measures if m.state == "fail"]
-    unmeasured = sum(1 for m in measures if m.state == "none")
+    failed = [m for m in judged if m.state == "fail"]
+    unmeasured = sum(1 for m in judged if m.state == "none")
     if failed:
         named = units.some([f"{m.host} {m.tier} {m.what}" for m in failed])
         return Check("fail", label, f"Not kept: {named}.", anchor)
     if unmeasured:
-        return Check(
-            "none", label, f"{unmeasured:,} of {units.count(len(measures), 'promise')} not measured.", anchor
-        )
-    notes = sorted({m.note for m in measures if m.note})
-    return Check(
-        "pass",
-        label,
-        " ".join([f"{units.count(len(measures), 'promise')} measured and kept.", *notes]),
-        anchor,
-    )
+        words = f"{unmeasured:,} of {units.count(len(judged), 'promise')} not measured."
+        return Check("none", label, words, anchor)
+    words = f"{units.count(len(judged), 'promise')} measured and kept"
+    if any(m.relative for m in judged):
+        words += ", judged as a ratio to the tiers' own raw members because the disks are emulated"
+    return Check("pass", label, f"{words}.", anchor)
 
 
 def _fits(rehearsal: Rehearsal | None) -> Check:

@@ -120,6 +120,12 @@ def proof(id: str = "hosts.second_run.seconds", **fields: Any) -> Evidence:
     return Evidence(id=id, **(values | fields))
 
 
+def acceptance(tier: str = "hot", mode: str = "absolute", **measure: Any) -> dict[str, Any]:
+    """What role storage_tiers leaves on the controller for one host: one tier with one figure."""
+    values = {"what": "read_iops", "value": 612000, "goal": 500000, "verdict": "pass", "note": ""}
+    return {"storage_tiers": {"tiers": [{"name": tier, "mode": mode, "measures": [values | measure]}]}}
+
+
 def records(**fields: Any) -> Records:
     """Records with the given parts; all others are missing."""
     return Records(**fields)

@@ -122,6 +122,26 @@ ALL = ["ctl1", "gpu1"]
             "0 changes, 36 tasks",
         ),
         ({"runs": (samples.run(ALL), samples.run(ALL, rc=2))}, "site.yml", "fail", "failed"),
+        ({}, "storage tiers", "none", "1 of 1 promise not measured"),
+        (
+            {"acceptance": {"gpu1": samples.acceptance()}},
+            "storage tiers",
+            "pass",
+            "1 promise measured and kept.",
+        ),
+        ({"acceptance": {"gpu1": samples.acceptance("cold")}}, "storage tiers", "none", "not measured"),
+        (
+            {"acceptance": {"gpu1": samples.acceptance(mode="relative")}},
+            "storage tiers",
+            "pass",
+            "as a ratio to the tiers' own raw members",
+        ),
+        (
+            {"acceptance": {"gpu1": samples.acceptance(value=9000, verdict="fail")}},
+            "storage tiers",
+            "fail",
+            "Not kept: gpu1 hot read IOPS",
+        ),
         ({"evidence": (samples.proof(),)}, "other measurements", "pass", "1 of 1 goals met"),
         (
             {"evidence": (samples.proof(verdict="fail"),)},
@@ -150,6 +170,36 @@ def test_answers(records: dict[str, Any], label: str, state: str, words: str) ->
 def test_headline(records: dict[str, Any], state: str, words: str) -> None:
     view = page(**records)
     assert (view.state, words in view.headline) == (state, True), view.headline
+
+
+@pytest.mark.parametrize(
+    ("measure", "asked", "measured", "ratio", "state"),
+    [
+        ({}, "500,000", "612,000", 1.224, "pass"),
+        ({"value": 250000, "verdict": "fail"}, "500,000", "250,000", 0.5, "fail"),
+        (
+            {"what": "write_bandwidth", "value": "2.450GB", "goal": "", "verdict": "info"},
+            "",
+            "2.45 GB/s",
+            0.0,
+            "info",
+        ),
+        ({"what": "capacity", "value": "19.998TB", "goal": "16TB"}, "16 TB", "20 TB", 1.249875, "pass"),
+        ({"what": "latency_p99", "value": 3, "goal": 5}, "5", "3", 0.6, "pass"),
+        ({"value": "broken", "goal": None, "verdict": "odd"}, "None", "broken", 0.0, "info"),
+    ],
+)
+def test_measures(measure: dict[str, Any], asked: str, measured: str, ratio: float, state: str) -> None:
+    view = page(acceptance={"gpu1": samples.acceptance(**measure)})
+    found = next(m for m in view.storage[1].tiers[0].measures if m.measured)
+    assert (found.asked, found.measured, found.state) == (asked, measured, state)
+    assert found.ratio == pytest.approx(ratio)
+
+
+def test_a_failed_promise_fails_its_host() -> None:
+    view = page(runs=(samples.run(ALL),), acceptance={"gpu1": samples.acceptance(verdict="fail")})
+    measures = [m for layout in view.storage for tier in layout.tiers for m in tier.measures]
+    assert state_of_hosts(view.hosts, view.runs, measures) == {"ctl1": "pass", "gpu1": "fail"}
 
 
 def test_an_environment_without_gpus_is_not_asked_about_them() -> None:
