@@ -158,7 +158,7 @@ def _host(name: str, groups: tuple[str, ...], variables: Vars) -> Host:
         disks=disks,
         tiers=_tiers(dicts(variables.get("storage_tiers")), disks),
         nics=nics,
-        links=_links(dicts(variables.get("vlan_network_links")), nics, networks_of(variables)),
+        links=_links(dicts(variables.get("vlan_network_links")), nics, _joined(variables)),
         addresses=_addresses(_dict(variables.get("vlan_network_addresses")), networks_of(variables)),
     )
 
@@ -214,6 +214,12 @@ def _tiers(wanted: list[Vars], disks: tuple[Disk, ...]) -> tuple[Tier, ...]:
             )
         )
     return tuple(tiers)
+
+
+def _joined(variables: Vars) -> tuple[Network, ...]:
+    """The networks on which the host has an address: only those are set up on it."""
+    addresses = _dict(variables.get("vlan_network_addresses"))
+    return tuple(network for network in networks_of(variables) if network.name in addresses)
 
 
 def _links(wanted: list[Vars], nics: tuple[Nic, ...], networks: tuple[Network, ...]) -> tuple[Link, ...]:

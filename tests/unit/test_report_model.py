@@ -230,3 +230,11 @@ def test_a_run_with_nothing_but_a_name_is_shown() -> None:
 
 def test_the_same_input_gives_the_same_page() -> None:
     assert page() == page()
+
+
+def test_a_link_carries_only_networks_on_which_the_host_has_an_address() -> None:
+    links = page().hosts[1].links
+    assert [(link.name, [n.name for n in link.networks]) for link in links] == [
+        ("mgmt0", ["management"]),
+        ("bond0", ["cluster"]),
+    ]
