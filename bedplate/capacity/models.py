@@ -46,11 +46,14 @@ class Model:
 
 def models(catalogue: Mapping[str, Mapping[str, Any]]) -> dict[str, Model]:
     """``catalogue_models`` as records by id."""
-    return {id: _model(id, entry) for id, entry in catalogue.items()}
+    return {
+        id: _model(id, dict(catalogue.get(entry.get("like", ""), {}), **entry))
+        for id, entry in catalogue.items()
+    }
 
 
-def _model(id: str, entry: Mapping[str, Any]) -> Model:
-    fields = dict(entry)
+def _model(id: str, fields: dict[str, Any]) -> Model:
+    fields.pop("like", None)
     fields["min_compute"] = compute_capability(fields["min_compute"])
     fields["arguments"] = tuple(fields.get("arguments", ()))
     return Model(id=id, **fields)

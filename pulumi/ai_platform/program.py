@@ -5,12 +5,14 @@ from pathlib import Path
 
 import pulumi
 
+from ai_platform.batch import Batch, BatchArgs
 from ai_platform.gpu import Gpu, GpuArgs
 from ai_platform.guardrails import Guardrails, GuardrailsArgs
 from ai_platform.reading import read
 from ai_platform.secrets import Secrets, from_config
 from ai_platform.settings import Settings
 from ai_platform.storage import Storage, StorageArgs
+from ai_platform.triton import Triton, TritonArgs
 from ai_platform.vllm import Vllm, VllmArgs
 from bedplate import paths
 from bedplate.errors import BadInput, Finding
@@ -41,7 +43,11 @@ def build(settings: Settings, secrets: Secrets) -> None:
     gpu = Gpu("gpu", GpuArgs(settings, guardrails.ready))
     ready = [*guardrails.ready, *storage.ready, *gpu.ready]
     vllm = Vllm("vllm", VllmArgs(settings, secrets, ready))
+    triton = Triton("triton", TritonArgs(settings, secrets, [*ready, *vllm.groups]))
+    batch = Batch("batch", BatchArgs(settings, [*ready, *vllm.groups]))
     pulumi.export("vllm", vllm.addresses)
+    pulumi.export("triton", triton.addresses)
+    pulumi.export("batch", batch.jobs)
     pulumi.export("storage_classes", storage.classes)
 
 

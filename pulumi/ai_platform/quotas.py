@@ -47,6 +47,8 @@ def demands(settings: Settings) -> dict[str, Demand]:
         needed[namespace_of(service)] += pods(size, service.max_replicas * service.layout.pipeline)
     for triton in settings.triton:
         needed[names.SERVING] += pods(sizing.triton_pod(triton), triton.max_replicas)
+        built = sum(1 for model in triton.models if model.build)
+        needed[names.SERVING] += pods(sizing.gpu_pod(triton.nodes, 1), built)
     needed[names.BATCH] = _everything(settings)
     return needed
 

@@ -175,6 +175,13 @@ def refuse_batch(key: str, job: BatchJob, settings: Settings, refusals: Refusals
         context=job.context,
         utilisation=sizing.BATCH_GPU_MEMORY,
     )
+    if job.parallel > 1 and "{index}" not in job.requests:
+        refusals.add(
+            f"{key}.requests",
+            job.requests,
+            f"{job.parallel} pods would all read the same file",
+            "split it and write {index} where the number stands, for example evaluation/{index}.jsonl",
+        )
     if settings.shared_files is None:
         refusals.add(
             f"{key}.requests",
