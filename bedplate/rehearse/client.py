@@ -71,6 +71,19 @@ class Api:
             if error.status != http.client.NOT_FOUND:
                 raise
 
+    def everything(self) -> set[tuple[str, str, str]]:
+        """(resource, namespace, name) of every object that can be listed, but events and leases."""
+        found: set[tuple[str, str, str]] = set()
+        groups = [f"/apis/{g['preferredVersion']['groupVersion']}" for g in self.get("/apis")["groups"]]
+        for group in ["/api/v1", *groups]:
+            for resource in self.get(group)["resources"]:
+                name = resource["name"]
+                if "list" in resource["verbs"] and "/" not in name and name not in ("events", "leases"):
+                    listed = self.get(f"{group}/{name}")
+                    metadata = (item.get("metadata", {}) for item in listed.get("items") or [])
+                    found |= {(name, m.get("namespace", ""), m["name"]) for m in metadata if "name" in m}
+        return found
+
     def ready(self) -> bool:
         """Whether the API server says that it is ready."""
         try:

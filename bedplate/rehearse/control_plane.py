@@ -130,7 +130,7 @@ class ControlPlane:
             "peer-trusted-ca-file": self._etcd_authority.certificate,
             "peer-cert-file": self._etcd_server.certificate,
             "peer-key-file": self._etcd_server.key,
-            # Without fsync a killed etcd loses nothing; a machine that loses power does, and ends the rehearsal.
+            # Without fsync a killed etcd loses nothing; only a machine that loses power does.
             "unsafe-no-fsync": "true",
             "log-level": "warn",
         }

@@ -1,8 +1,8 @@
-"""The inventory's Kubernetes hosts as Node objects: what kubelet, kubeadm and GPU feature discovery would say.
+"""The inventory's Kubernetes hosts as Node objects: what kubelet and GPU feature discovery would say.
 
-Labels of GPUs follow NVIDIA's GPU feature discovery (names, and family by compute capability); topology labels
-are Kubernetes' own: region is the environment, zone is the rack (what fails together), ``nvidia.com/gpu.clique``
-is the NVLink domain where it is larger than a host.
+Labels of GPUs follow NVIDIA's GPU feature discovery (names, and family by compute capability); topology
+labels are Kubernetes' own: region is the environment, zone is the rack (what fails together);
+``nvidia.com/gpu.clique`` is the NVLink domain where it is larger than a host.
 """
 
 from collections.abc import Mapping
@@ -15,6 +15,8 @@ from bedplate.units import parse_bytes, quantity
 GROUP = "kubernetes"
 CONTROL_PLANE = "control_plane"
 GPU = "nvidia.com/gpu"
+RDMA = "rdma/hca"
+RDMA_KINDS = ("infiniband", "roce")
 CONTROL_PLANE_TAINT = {"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"}
 GPU_TAINT = {"key": GPU, "value": "present", "effect": "NoSchedule"}
 # gpu-feature-discovery, internal/lm/resource.go: the first row that the compute capability reaches
@@ -61,7 +63,7 @@ def _node(
     if controller:
         labels["node-role.kubernetes.io/control-plane"] = ""
         taints += [CONTROL_PLANE_TAINT] if tainted else []
-    capacity, allocatable = _resources(host, devices)
+    capacity, allocatable = _resources(host, devices | _fabric(host))
     return {
         "apiVersion": "v1",
         "kind": "Node",
@@ -128,6 +130,12 @@ def _devices(inventory: Inventory, name: str, host: Vars) -> dict[str, int]:
             profiles = host.get("catalogue_mig", {}).get(layout, {}).get("devices", {})
             return {f"nvidia.com/mig-{profile}": count * n for profile, n in profiles.items()}
     return {GPU: count}
+
+
+def _fabric(host: Vars) -> dict[str, int]:
+    """Shares of the host's RDMA cards, as the RDMA shared device plugin offers them."""
+    has_card = any(nic.get("kind") in RDMA_KINDS for nic in host.get("hardware_nics", []))
+    return {RDMA: int(host.get("catalogue_rdma_shares", 0))} if has_card else {}
 
 
 def _resources(host: Vars, devices: Mapping[str, int]) -> tuple[dict[str, str], dict[str, str]]:

@@ -1,8 +1,8 @@
 """Programs as child processes: logs, an orderly end, and nothing left behind however it ends.
 
 A group writes what it started to a file (process id and its start time, which together name a process for
-good), so that a later run can end what an earlier one kept or lost. Unless it is to be kept, the kernel itself
-ends a program when the process that started it dies.
+good), so that a later run can end what an earlier one kept or lost. Unless it is to be kept, the kernel
+itself ends a program when the process that started it dies.
 """
 
 import contextlib

@@ -1,8 +1,8 @@
 """What KWOK plays: the life of nodes and pods, as Stage objects.
 
-A pod becomes Ready after the seconds that its annotation ``bedplate.io/start-seconds`` states (image and model
-load), times a scale that shortens waiting; one of a Job ends after ``bedplate.io/run-seconds``. Nothing else is
-invented: a pod that the scheduler does not place stays Pending.
+A pod becomes Ready after the seconds that its annotation ``bedplate.io/start-seconds`` states (image and
+model load), times a scale that shortens waiting; one of a Job ends after ``bedplate.io/run-seconds``.
+Nothing else is invented: a pod that the scheduler does not place stays Pending.
 """
 
 from typing import Any
@@ -31,15 +31,15 @@ phase: Running
 """
 
 _RUNNING = """\
-{{ $now := Now }}
+{{ $when := Now | Quote }}
 conditions:
 {{ range $type := list "PodReadyToStartContainers" "Initialized" "ContainersReady" "Ready" }}
-- lastTransitionTime: {{ $now | Quote }}
+- lastTransitionTime: {{ $when }}
   status: "True"
   type: {{ $type }}
 {{ end }}
 {{ range .spec.readinessGates }}
-- lastTransitionTime: {{ $now | Quote }}
+- lastTransitionTime: {{ $when }}
   status: "True"
   type: {{ .conditionType | Quote }}
 {{ end }}
@@ -50,7 +50,7 @@ containerStatuses:
   ready: true
   started: true
   restartCount: 0
-  state: {running: {startedAt: {{ $now | Quote }}}}
+  state: {running: {startedAt: {{ $when }}}}
 {{ end }}
 initContainerStatuses:
 {{ range .spec.initContainers }}
@@ -60,10 +60,10 @@ initContainerStatuses:
   restartCount: 0
   {{ if eq .restartPolicy "Always" }}
   started: true
-  state: {running: {startedAt: {{ $now | Quote }}}}
+  state: {running: {startedAt: {{ $when }}}}
   {{ else }}
   state:
-    terminated: {exitCode: 0, reason: Completed, startedAt: {{ $now | Quote }}, finishedAt: {{ $now | Quote }}}
+    terminated: {exitCode: 0, reason: Completed, startedAt: {{ $when }}, finishedAt: {{ $when }}}
   {{ end }}
 {{ end }}
 {{ with NodeIPsWith .spec.nodeName }}
@@ -82,17 +82,17 @@ podIPs:
 {{ end }}
 {{ end }}
 phase: Running
-startTime: {{ $now | Quote }}
+startTime: {{ $when }}
 """
 
 _SUCCEEDED = """\
-{{ $now := Now }}
+{{ $when := Now | Quote }}
 conditions:
-- lastTransitionTime: {{ $now | Quote }}
+- lastTransitionTime: {{ $when }}
   status: "False"
   type: Ready
   reason: PodCompleted
-- lastTransitionTime: {{ $now | Quote }}
+- lastTransitionTime: {{ $when }}
   status: "False"
   type: ContainersReady
   reason: PodCompleted
@@ -104,7 +104,7 @@ containerStatuses:
   started: false
   restartCount: 0
   state:
-    terminated: {exitCode: 0, reason: Completed, startedAt: {{ $now | Quote }}, finishedAt: {{ $now | Quote }}}
+    terminated: {exitCode: 0, reason: Completed, startedAt: {{ $when }}, finishedAt: {{ $when }}}
 {{ end }}
 phase: Succeeded
 """

@@ -1,0 +1,158 @@
+"""One rehearsal under way: the control plane with the inventory's nodes, and the program against it."""
+
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from bedplate import paths
+from bedplate.errors import BedplateError
+from bedplate.inventory import Inventory
+from bedplate.rehearse import nodes, objects, stages, verdict, volumes
+from bedplate.rehearse.client import ApiError
+from bedplate.rehearse.control_plane import ControlPlane, Tuning
+from bedplate.rehearse.processes import stop_recorded
+from bedplate.rehearse.program import Program
+from bedplate.rehearse.verdict import Snapshot, Verdict
+from bedplate.tools import locate
+
+CONTROLLERS = {"Deployment": "apps/v1", "StatefulSet": "apps/v1", "Job": "batch/v1"}
+NODES_READY = 120.0  # seconds; a thousand nodes take ten
+STUCK = 12.0  # seconds that a pod may stay unplaced before the answer counts as given
+WATCH_EVERY = 2.0
+UP_LIMIT = 900.0  # seconds for one `pulumi up`, whatever happens
+
+
+def folder(environment: str) -> Path:
+    """Where the rehearsal of an environment lies."""
+    return paths.state(environment) / "rehearsal"
+
+
+def end(environment: str) -> list[str]:
+    """End a rehearsal that was kept or lost; the names of the programs that still ran."""
+    return stop_recorded(folder(environment))
+
+
+class Session:
+    """A context manager: what it started ends with it, unless ``keep`` is set and nothing failed."""
+
+    def __init__(
+        self,
+        inventory: Inventory,
+        *,
+        project: Path = paths.PULUMI,
+        keep: bool = False,
+        scale: float = stages.DEFAULT_SCALE,
+        tuning: Tuning | None = None,
+    ) -> None:
+        self.inventory, self._keep, self._scale = inventory, keep, scale
+        self.programs = locate.require("rehearsal")
+        self.folder = folder(inventory.environment)
+        self.control_plane = ControlPlane(self.folder, self.programs, keep=keep, tuning=tuning)
+        self.api = self.control_plane.api
+        self.program = Program(
+            project,
+            inventory.environment,
+            self.folder / "pulumi",
+            self.programs,
+            {
+                "KUBECONFIG": str(self.control_plane.kubeconfig),
+                "BEDPLATE_INVENTORY": str(inventory.path.resolve()),
+            },
+        )
+
+    def __enter__(self) -> "Session":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if not self._keep or kind is not None:
+            self.control_plane.stop()
+
+    def start(self, on_part: Callable[[str], None] = lambda _: None) -> float:
+        """Start the control plane; seconds until it serves."""
+        begin = time.monotonic()
+        self.control_plane.start(stages.stages(self._scale), on_part)
+        return round(time.monotonic() - begin, 1)
+
+    def register(self) -> int:
+        """Create the inventory's nodes and local volumes, wait until all are Ready; number of nodes."""
+        wanted = nodes.nodes(self.inventory)
+        self.api.create_all("/api/v1/nodes", wanted)
+        self.api.create_all("/api/v1/persistentvolumes", volumes.volumes(self.inventory))
+        limit = time.monotonic() + NODES_READY
+        while True:
+            ready = sum(1 for raw in self.api.items("/api/v1/nodes") if objects.node(raw).ready)
+            if ready == len(wanted):
+                return ready
+            if time.monotonic() > limit:
+                raise BedplateError(f"{ready} of {len(wanted)} nodes are Ready after {NODES_READY:.0f} s")
+            time.sleep(0.3)
+
+    def prepare(self) -> None:
+        """Make the stack with fresh secrets; nothing of an earlier rehearsal is used."""
+        self.program.init()
+        for name, entry in self.inventory.shared.get("catalogue_secrets", {}).items():
+            self.program.set_secret(f"bedplate:{name}", secrets.token_urlsafe(int(entry["bytes"])))
+
+    def watcher(self) -> Callable[[], str]:
+        """For ``Program.up``: says why to stop as soon as it is clear that something will never be placed."""
+        return _Watcher(self).look
+
+    def snapshot(self) -> Snapshot:
+        """What the API server holds now."""
+        controllers = [
+            {**raw, "kind": kind}
+            for kind, group in CONTROLLERS.items()
+            for raw in self.api.items(f"/apis/{group}/{kind.lower()}s")
+        ]
+        return Snapshot(
+            nodes=self.api.items("/api/v1/nodes"),
+            pods=self.api.items("/api/v1/pods"),
+            volumes=self.api.items("/api/v1/persistentvolumes"),
+            controllers=controllers,
+            events=self.api.items(f"/api/v1/events?fieldSelector=reason%3D{verdict.FAILED}"),
+        )
+
+    def verdict(self) -> Verdict:
+        """The verdict on what is there now."""
+        return verdict.judge(self.snapshot(), group_of(self.inventory))
+
+
+def group_of(inventory: Inventory) -> Mapping[str, str]:
+    """The smallest inventory group of each Kubernetes node."""
+    members = set(inventory.members(nodes.GROUP))
+    groups = {name: hosts for name, hosts in inventory.groups.items() if name not in ("all", nodes.GROUP)}
+    by_size = sorted(groups.items(), key=lambda item: -len(item[1]))
+    return {host: name for name, hosts in by_size for host in hosts if host in members}
+
+
+class _Watcher:
+    """Pods that the scheduler refused and pods that could not be created, with when each was seen first."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._begin = self._looked = time.monotonic()
+        self._since: dict[str, float] = {}
+
+    def look(self) -> str:
+        now = time.monotonic()
+        if now - self._begin > UP_LIMIT:
+            return f"not done after {UP_LIMIT:.0f} s"
+        if now - self._looked < WATCH_EVERY:
+            return ""
+        self._looked = now
+        try:
+            stuck = self._stuck()
+        except ApiError:
+            return ""  # the API server is away; Pulumi will say so itself
+        self._since = {key: self._since.get(key, now) for key in stuck}
+        for_good = [key for key, since in self._since.items() if now - since > STUCK]
+        return f"will not start: {', '.join(sorted(for_good))}" if for_good else ""
+
+    def _stuck(self) -> list[str]:
+        unplaced = self._session.api.items("/api/v1/pods?fieldSelector=spec.nodeName%3D")
+        nominated = {raw["metadata"]["name"] for raw in unplaced if raw["status"].get("nominatedNodeName")}
+        pods = [p for p in objects.pods(unplaced) if p.why and p.preempts and p.name not in nominated]
+        snapshot = self._session.snapshot()
+        refused = verdict.refused(snapshot.controllers, snapshot.events)
+        return [str(pod.workload) for pod in pods] + [str(entry.workload) for entry in refused]
