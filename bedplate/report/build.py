@@ -7,8 +7,8 @@ from bedplate.inventory import Inventory
 from bedplate.report import units
 from bedplate.report.acceptance import layouts_of
 from bedplate.report.facts import RACK_UNITS, Host, hosts_of, networks_of, without_serials
-from bedplate.report.model import GpuHost, NetworkLayout, Page, Rack
-from bedplate.report.rehearsal import occupants_of, rehearsal_of
+from bedplate.report.model import NetworkLayout, Page, Rack
+from bedplate.report.rehearsal import gpu_hosts_of, rehearsal_of
 from bedplate.report.runs import areas_of, runs_of
 from bedplate.report.sources import Records
 from bedplate.report.verdict import checks_of, headline_of
@@ -47,7 +47,7 @@ def build(inventory: Inventory, records: Records, now: datetime) -> Page:
         networks=networks_of(inventory.shared),
         storage=storage,
         links=links_of(hosts),
-        gpus=tuple(GpuHost(h, occupants_of(records.rehearsal, h.name)) for h in hosts if h.gpu_count),
+        gpus=gpu_hosts_of(hosts, records.rehearsal),
         runs=runs,
         rehearsal=rehearsal,
         areas=areas,

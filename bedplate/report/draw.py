@@ -5,6 +5,7 @@ from itertools import groupby
 
 from markupsafe import Markup
 
+from bedplate.rehearse.picture import COLOURS
 from bedplate.report import units
 from bedplate.report.facts import Disk, Host, Link, Network, Nic, Tier
 from bedplate.report.model import GpuHost, Rack, State
@@ -13,7 +14,6 @@ from bedplate.report.svg import drawing, element, rect, shorten, text
 KNOWN_TIERS = ("hot", "warm", "cold")
 KNOWN_ZONES = ("management", "compute", "business", "storage")
 DISKS_PER_ROW = 6  # as many as a phone shows side by side
-COLOURS = 8  # of workloads; the style sheet has as many
 _LEFT = 26  # margin of the rack's unit numbers
 _LETTER, _SMALL_LETTER = 6.4, 5.0  # width of a letter at 10.5 px and at 7.5 px
 
@@ -193,7 +193,7 @@ def gpus(view: GpuHost) -> Markup:
     for occupant in view.occupants:
         path = "".join(_square(at + i, side, gap) for i in range(occupant.gpus))
         title = element("title", f"{occupant.workload}, {occupant.gpus} GPUs")
-        parts.append(element("path", title, d=path, class_=f"w{occupant.index % COLOURS}"))
+        parts.append(element("path", title, d=path, fill=_colour(occupant.index)))
         at += occupant.gpus
     if view.free:
         path = "".join(_square(at + i, side, gap) for i in range(view.free))
@@ -204,7 +204,13 @@ def gpus(view: GpuHost) -> Markup:
 
 def swatch(index: int) -> Markup:
     """The colour of one workload, for the legend."""
-    return drawing(12, 12, "", [rect(1, 1, 10, 10, f"w{index % COLOURS}", rx=2)], "swatch")
+    return drawing(
+        12, 12, "", [element("rect", x=1, y=1, width=10, height=10, rx=2, fill=_colour(index))], "swatch"
+    )
+
+
+def _colour(index: int) -> str:
+    return COLOURS[index % len(COLOURS)]
 
 
 def _square(index: int, side: int, gap: int) -> str:

@@ -83,15 +83,11 @@ class Occupant:
 
 @dataclass(frozen=True)
 class GpuHost:
-    """A host's GPUs and, after a rehearsal, who got them."""
+    """A host's GPUs (or MIG devices): after a rehearsal who got them, and how many nobody got."""
 
     host: Host
     occupants: tuple[Occupant, ...]
-
-    @property
-    def free(self) -> int:
-        """GPUs that nobody got."""
-        return max(self.host.gpu_count - sum(o.gpus for o in self.occupants), 0)
+    free: int
 
 
 @dataclass(frozen=True)
@@ -134,33 +130,63 @@ class Run:
 
 
 @dataclass(frozen=True)
+class Placed:
+    """A workload that has its place; ``ready`` is what its start would take on real machines."""
+
+    name: str
+    namespace: str
+    pods: int
+    gpus: int
+    nodes: str
+    ready: str
+
+
+@dataclass(frozen=True)
 class Waiting:
     """A workload that did not get its place, and why in an engineer's words."""
 
     workload: str
     why: str
+    may_wait: bool
+
+
+@dataclass(frozen=True)
+class Headroom:
+    """What a group of nodes has left; ``whole`` hosts have all their GPUs free, memory in bytes."""
+
+    group: str
+    nodes: int
+    gpus: int
+    free: int
+    whole: int
+    cpus: float
+    memory: int
 
 
 @dataclass(frozen=True)
 class Failover:
-    """What one lost host would do."""
+    """What one lost host would do: pods that move, that others push away, that wait."""
 
     host: str
     state: State
     moves: str
+    pushed: str
     waits: str
 
 
 @dataclass(frozen=True)
 class Rehearsal:
-    """The last rehearsal: what was placed where, what waits, what is left."""
+    """The last rehearsal: what was placed where, what waits, what is left. ``scale`` is what starting times
+    were multiplied by."""
 
     state: State
     summary: str
     time: str
+    scale: float
     legend: tuple[Occupant, ...]
+    placed: tuple[Placed, ...]
     waiting: tuple[Waiting, ...]
-    headroom: tuple[str, ...]
+    headroom: tuple[Headroom, ...]
     failovers: tuple[Failover, ...]
     timings: tuple[tuple[str, str], ...]
 

@@ -126,6 +126,46 @@ def acceptance(tier: str = "hot", mode: str = "absolute", **measure: Any) -> dic
     return {"storage_tiers": {"tiers": [{"name": tier, "mode": mode, "measures": [values | measure]}]}}
 
 
+def rehearsal(**fields: Any) -> dict[str, Any]:
+    """What `bedplate rehearse` leaves: one model on eight GPUs, one on two, a batch job that may wait."""
+    placed = {"namespace": "serving", "kind": "StatefulSet", "ready": True, "priority": 1000, "node": "gpu1"}
+    document: dict[str, Any] = {
+        "time": "2026-11-23T05:40:00+00:00",
+        "verdict": "fits",
+        "why": [],
+        "scale": 0.01,
+        "seconds": {"control_plane": 6.2, "first_up": 41.5},
+        "nodes": [{"name": "gpu1"}, {"name": "gpu2"}],
+        "placements": [
+            placed | {"workload": "r1-70b", "pod": "r1-70b-0", "gpus": 8, "start_seconds": 372.0},
+            placed
+            | {"workload": "r1-8b", "pod": "r1-8b-0", "gpus": 1, "node": "gpu2", "start_seconds": 60.0},
+            placed
+            | {"workload": "r1-8b", "pod": "r1-8b-1", "gpus": 1, "node": "gpu2", "start_seconds": 61.0},
+        ],
+        "waiting": [{"workload": "nightly", "pods": 1, "sentence": "nightly wants 8 GPUs", "may_wait": True}],
+        "refused": [],
+        "headroom": [
+            {"group": "gpu_nodes", "nodes": 2, "gpus": 16, "gpus_free": 6, "whole": 0, "cpus_free": 99.5}
+        ],
+        "losses": [
+            {
+                "node": "gpu1",
+                "alike": ["gpu1"],
+                "moved": {},
+                "pushed": {"r1-8b": 2},
+                "waiting": {"r1-70b": 1},
+            },
+            {"node": "gpu2", "alike": ["gpu2", "gpu3"], "moved": {"r1-8b": 2}, "pushed": {}, "waiting": {}},
+        ],
+        "picture": [
+            {"nodes": ["gpu1"], "zone": "r001", "cells": ["r1-70b"] * 8, "others": 0},
+            {"nodes": ["gpu2", "gpu3"], "zone": "r001", "cells": ["r1-8b"] * 2 + [""] * 6, "others": 0},
+        ],
+    }
+    return document | fields
+
+
 def records(**fields: Any) -> Records:
     """Records with the given parts; all others are missing."""
     return Records(**fields)
