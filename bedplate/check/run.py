@@ -1,0 +1,105 @@
+"""The whole check, from an inventory to its findings."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from jsonschema.protocols import Validator
+
+from bedplate.check import (  # noqa: F401  the rules register themselves
+    compatibility,
+    hosts,
+    names,
+    network,
+    roles,
+    rules,
+    schema,
+    storage,
+)
+from bedplate.check.problem import Problem, findings
+from bedplate.check.source import Source
+from bedplate.errors import Finding
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the check found, errors first, and what it looked at."""
+
+    environment: str
+    findings: tuple[Finding, ...]
+    counts: Mapping[str, int]
+
+    @property
+    def errors(self) -> tuple[Finding, ...]:
+        """What has to be corrected."""
+        return tuple(f for f in self.findings if f.level == "error")
+
+    @property
+    def warnings(self) -> tuple[Finding, ...]:
+        """What should be known."""
+        return tuple(f for f in self.findings if f.level != "error")
+
+    def as_dict(self) -> dict[str, Any]:
+        """The outcome as a program reads it (``--json``)."""
+        return {
+            "environment": self.environment,
+            "verdict": "fail" if self.errors else "pass",
+            "counts": dict(self.counts),
+            "findings": [finding.as_dict() for finding in self.findings],
+        }
+
+
+def check(source: Source) -> Outcome:
+    """Every finding of an inventory; pure but for the schema files and role specs that it reads."""
+    inventory = source.inventory
+    view = rules.View(inventory.hosts, inventory.groups)
+    schemas = schema.load_all()
+    problems = [*_typed(view), *names.missing(view, schemas), *names.unknown(view, schemas), *rules.run(view)]
+    return Outcome(
+        inventory.environment,
+        tuple(findings(problems, inventory.hosts, source.locate)),
+        _counts(view),
+    )
+
+
+def _typed(view: rules.View) -> Iterator[Problem]:
+    """Types of every variable; what is wrong is marked so that rules leave it alone."""
+    for name, validator in _validators().items():
+        judged: dict[int, list[Problem]] = {}
+        for host, values in view.hosts.items():
+            if name not in values:
+                continue
+            value = values[name]
+            if id(value) not in judged:
+                judged[id(value)] = list(schema.violations(name, value, validator))
+            for problem in judged[id(value)]:
+                view.broken.add((host, name))
+                yield Problem(problem.key, problem.why, problem.remedy, problem.value, host)
+
+
+@cache
+def _validators() -> dict[str, Validator]:
+    """One validator per variable: schema files first, then the roles' argument specs."""
+    found = {
+        name: schema.validator(part)
+        for one in schema.load_all()
+        for name in one.variables
+        if (part := one.of(name)) is not None
+    }
+    for options in roles.specs().values():
+        for name, part in options.items():
+            found.setdefault(name, schema.validator(part))
+    return found
+
+
+def _counts(view: rules.View) -> dict[str, int]:
+    networks = next((value for _, value in view.each("site_networks")), ())
+    return {
+        "hosts": len(view.hosts),
+        "gpus": sum(gpus["count"] for _, gpus in view.each("hardware_gpus")),
+        "disks": sum(len(disks) for _, disks in view.each("hardware_disks")),
+        "nics": sum(len(nics) for _, nics in view.each("hardware_nics")),
+        "networks": len(networks),
+        "tiers": sum(len(tiers) for _, tiers in view.each("storage_tiers")),
+    }
