@@ -1,8 +1,7 @@
-"""Nodes and their GPUs as a picture: rows of cells, as text for a terminal and as SVG for a page. Pure."""
+"""Nodes and their GPUs as a picture: rows of cells, drawn as text here and on the report's page. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from html import escape
 from typing import Any
 
 from rich.text import Text
@@ -24,7 +23,6 @@ COLOURS = (
     "#00573F",
 )
 FREE = ""
-CELL, GAP, LEFT, LINE = 18, 4, 190, 26
 
 
 @dataclass(frozen=True)
@@ -84,47 +82,8 @@ def text(drawn: Sequence[Row]) -> Text:
 
 
 def data(drawn: Sequence[Row]) -> list[dict[str, Any]]:
-    """The rows as JSON; ``from_data`` reads them back."""
+    """The rows as JSON."""
     return [asdict(row) for row in drawn]
-
-
-def from_data(entries: Sequence[Mapping[str, Any]]) -> list[Row]:
-    """Rows from JSON."""
-    return [Row(tuple(e["nodes"]), e["zone"], tuple(e["cells"]), e["others"]) for e in entries]
-
-
-def svg(drawn: Sequence[Row]) -> str:
-    """The picture for a page: it takes the page's own text colour, and every cell says what it is."""
-    palette = colours(drawn)
-    columns = max((len(row.cells) for row in drawn), default=0)
-    legend_top = len(drawn) * LINE + 14
-    width = max(LEFT + columns * (CELL + GAP), 480)
-    height = legend_top + len(palette) * LINE
-    size = f'viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="inherit" font-size="13" '
-        'role="img" aria-label="GPUs of every node and what runs on them">'
-    ]
-    for index, row in enumerate(drawn):
-        parts += _svg_row(row, index * LINE, palette)
-    for index, (name, colour) in enumerate(palette.items()):
-        top = legend_top + index * LINE
-        parts.append(f'<rect x="0" y="{top}" width="{CELL}" height="{CELL}" rx="3" fill="{colour}"/>')
-        parts.append(f'<text x="{CELL + 8}" y="{top + 14}" fill="currentColor">{escape(name)}</text>')
-    return "".join([*parts, "</svg>"])
-
-
-def _svg_row(row: Row, top: int, palette: Mapping[str, str]) -> list[str]:
-    parts = [f'<text x="0" y="{top + 14}" fill="currentColor">{escape(row.label)}</text>']
-    for index, cell in enumerate(row.cells):
-        fill = (
-            f'fill="{palette[cell]}"' if cell else 'fill="none" stroke="currentColor" stroke-opacity="0.35"'
-        )
-        title = f"{row.label}, GPU {index}: {cell or 'free'}"
-        left = LEFT + index * (CELL + GAP)
-        box = f'x="{left}" y="{top}" width="{CELL}" height="{CELL}" rx="3"'
-        parts.append(f"<rect {box} {fill}><title>{escape(title)}</title></rect>")
-    return parts
 
 
 def _row(node: Node, pods: Sequence[Pod]) -> Row:

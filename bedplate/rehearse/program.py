@@ -16,14 +16,13 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from bedplate import paths
 from bedplate.errors import BedplateError
+from bedplate.rehearse import pulumi_home
 from bedplate.rehearse.pki import write_private
 
 CANCEL_GRACE = 60.0  # seconds that Pulumi gets to end what is under way and to write its state
@@ -65,7 +64,8 @@ class Program:
         tools: Mapping[str, Path],
         variables: Mapping[str, str],
     ) -> None:
-        self._stack, self._folder, self._tools = environment, folder, tools
+        self._stack, self._folder = environment, folder
+        self._home = pulumi_home.prepare(tools)
         self._project = _shadow(project, environment, folder / "project")
         passphrase = folder / "passphrase"
         if not passphrase.exists():
@@ -74,8 +74,7 @@ class Program:
         self._variables = self._environment(passphrase) | dict(variables)
 
     def init(self) -> None:
-        """Make the stack unless it is there, and put our provider where Pulumi looks for plugins."""
-        self._install_provider()
+        """Make the stack unless it is there."""
         if not (self._folder / "backend" / ".pulumi" / "stacks").exists():
             self.call("stack", "init", "--stack", self._stack)
 
@@ -135,7 +134,7 @@ class Program:
 
     def _command(self, *arguments: str) -> list[str]:
         return [
-            str(self._tools["pulumi"]),
+            str(self._home / "bin" / "pulumi"),
             "-C",
             str(self._project),
             "--non-interactive",
@@ -146,28 +145,16 @@ class Program:
 
     def _environment(self, passphrase: Path) -> dict[str, str]:
         """Our programs and our Python first on PATH, a backend of files, no call to the outside."""
-        folders = [
-            self._tools["pulumi"].parent,
-            self._tools["pulumi-language-python"].parent,
-            Path(sys.executable).parent,
-        ]
+        folders = [self._home / "bin", Path(sys.executable).parent]
         return os.environ | {
             "PATH": os.pathsep.join([*map(str, folders), os.environ.get("PATH", "")]),
-            "PULUMI_HOME": str(paths.cache("pulumi")),
+            "PULUMI_HOME": str(self._home),
             "PULUMI_BACKEND_URL": f"file://{self._folder / 'backend'}",
             "PULUMI_CONFIG_PASSPHRASE_FILE": str(passphrase),
             "PULUMI_SKIP_UPDATE_CHECK": "true",
             "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
             "PULUMI_DEBUG_COMMANDS": "true",  # makes --event-log known
         }
-
-    def _install_provider(self) -> None:
-        binary = self._tools["pulumi-resource-kubernetes"]
-        wanted = version("pulumi-kubernetes")  # the SDK that the program imports
-        installed = paths.cache("pulumi") / "plugins" / f"resource-kubernetes-v{wanted}" / binary.name
-        if installed.exists() and installed.stat().st_size == binary.stat().st_size:
-            return
-        self.call("plugin", "install", "resource", "kubernetes", wanted, "--reinstall", "--file", str(binary))
 
     def _run(
         self,

@@ -17,7 +17,7 @@ Keys of the document:
   headroom    [{group, nodes, gpus, gpus_free, whole, largest, cpus_free, memory_free}]
   losses      [{node, alike, moved, pushed, waiting}]: pods (by workload) that would move, be pushed away,
               wait when that node is lost; ``alike`` names the nodes of which the same is true
-  picture     [{nodes, zone, cells, others}]: rows for ``picture.svg(picture.from_data(...))``
+  picture     [{nodes, zone, cells, others}]: rows of the picture; an empty cell is a free GPU
 """
 
 import json

@@ -17,6 +17,7 @@ from bedplate.rehearse.verdict import Snapshot, Verdict
 from bedplate.tools import locate
 
 CONTROLLERS = {"Deployment": "apps/v1", "StatefulSet": "apps/v1", "Job": "batch/v1"}
+KINDS = ("control_plane", "gpu_nodes", "storage_nodes", "edge_nodes")
 NODES_READY = 120.0  # seconds; a thousand nodes take ten
 STUCK = 12.0  # seconds that a pod may stay unplaced before the answer counts as given
 WATCH_EVERY = 2.0
@@ -119,11 +120,11 @@ class Session:
 
 
 def group_of(inventory: Inventory) -> Mapping[str, str]:
-    """The smallest inventory group of each Kubernetes node."""
+    """The group of each Kubernetes node: the smallest one, and of equal ones the kind of host that it is."""
     members = set(inventory.members(nodes.GROUP))
-    groups = {name: hosts for name, hosts in inventory.groups.items() if name not in ("all", nodes.GROUP)}
-    by_size = sorted(groups.items(), key=lambda item: -len(item[1]))
-    return {host: name for name, hosts in by_size for host in hosts if host in members}
+    groups = [(name, hosts) for name, hosts in inventory.groups.items() if members.issuperset(hosts)]
+    worst_first = sorted(groups, key=lambda item: (-len(item[1]), item[0] in KINDS))
+    return {host: name for name, hosts in worst_first for host in hosts}
 
 
 class _Watcher:

@@ -36,12 +36,18 @@ def show(result: Result, console: Console) -> None:
 
 def _workloads(verdict: Verdict) -> Table:
     table = _table("workload", "namespace", "pods", "GPUs", "ready after", "nodes")
-    for workload, pods in list(placing.workloads(list(verdict.pods)).items())[:MOST_ROWS]:
+    everywhere = [pod for pod in verdict.pods if pod.daemon]
+    others = [pod for pod in verdict.pods if not pod.daemon]
+    for workload, pods in list(placing.workloads(others).items())[:MOST_ROWS]:
         placed = [pod for pod in pods if pod.node]
         start = max((pod.start_seconds or 0 for pod in pods), default=0)
         count = f"{len(placed)} of {len(pods)}" if len(placed) < len(pods) else str(len(pods))
         gpus = str(sum(pod.gpus for pod in placed) or "")
         table.add_row(workload.name, workload.namespace, count, gpus, _duration(start), _nodes(placed))
+    if everywhere:
+        table.add_row(
+            f"{len(placing.workloads(everywhere))} daemon sets", "", str(len(everywhere)), "", "", ""
+        )
     return table
 
 
