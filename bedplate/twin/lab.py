@@ -70,6 +70,12 @@ class Twin:
         return self.folder / "overlay"
 
     @property
+    def accelerator(self) -> str:
+        """What the machines run on: ``kvm`` or ``tcg``. Raises BedplateError when nothing is built."""
+        hardware: dict[str, dict[str, Any]] = self._read()["hardware"]
+        return str(next(iter(hardware.values()))["accelerator"])
+
+    @property
     def spec(self) -> Spec:
         """What was built. Raises BedplateError when nothing is."""
         return spec.from_dict(self._read())
