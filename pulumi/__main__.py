@@ -3,8 +3,8 @@
 import sys
 
 import pulumi
-from ai_platform.program import main
 
+from ai_platform.program import main
 from bedplate.errors import BedplateError
 
 try:

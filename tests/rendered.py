@@ -7,10 +7,10 @@ from typing import Any
 
 import pulumi
 import yaml
+
 from ai_platform.program import build
 from ai_platform.reading import read
 from ai_platform.secrets import Secrets
-
 from bedplate import paths
 from bedplate.inventory import Inventory, load
 

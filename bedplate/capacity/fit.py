@@ -82,7 +82,7 @@ def layout_problem(model: Model, layout: Layout, gpus_per_host: int) -> str:
         return f"one host has {gpus_per_host} GPUs and tensor parallelism does not leave a host"
     if not _divides(model, layout.tensor):
         allowed = ", ".join(str(t) for t in _tensor_sizes(model, gpus_per_host))
-        return f"{layout.tensor} GPUs do not divide the attention heads of {model.id} ({allowed} do)"
+        return f"{layout.tensor} GPUs do not divide the attention heads of {model.id} evenly ({allowed} do)"
     if layout.pipeline > model.layers:
         return f"{layout.pipeline} pipeline stages are more than the {model.layers} layers of {model.id}"
     return ""
@@ -109,10 +109,11 @@ def _tensor_sizes(model: Model, gpus_per_host: int) -> list[int]:
 
 
 def _divides(model: Model, tensor: int) -> bool:
-    """Ranks share attention heads evenly; key/value heads are shared evenly too, or copied evenly (vLLM
-    asserts it)."""
+    """Ranks share attention heads and feed-forward layers evenly; key/value heads are shared evenly too, or
+    copied evenly (vLLM asserts all of it)."""
     kv_heads = model.kv_heads or tensor
-    return model.heads % tensor == 0 and (kv_heads % tensor == 0 or tensor % kv_heads == 0)
+    shared = model.heads % tensor == 0 and model.intermediate % tensor == 0
+    return shared and (kv_heads % tensor == 0 or tensor % kv_heads == 0)
 
 
 def _layouts(model: Model, gpus_per_host: int, hosts: int) -> Iterator[Layout]:

@@ -32,6 +32,7 @@ class Model:
     dtype: str
     layers: int
     heads: int
+    intermediate: int
     max_context: int
     overhead_gib: float
     warm_up_seconds: int

@@ -1,0 +1,107 @@
+"""Secrets of an environment's platform: made once, kept encrypted in the Pulumi stack's configuration,
+rotated.
+
+A value exists in this process only between being made and being handed to `pulumi config set --secret` on
+its standard input: it is no argument of a program, it is not printed and it is not written to a file by us.
+"""
+
+import json
+import secrets
+import subprocess
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Literal
+
+from bedplate import paths
+from bedplate.errors import BadInput, BedplateError, Finding
+from bedplate.tools import locate, spec
+
+PROJECT = "bedplate"
+Run = Callable[
+    [list[str], str | None], str
+]  # arguments of the CLI and its standard input, its standard output
+
+
+@dataclass(frozen=True)
+class Change:
+    """One secret to be made. ``generation`` counts rotations; pods carry it, so that a rotation restarts
+    them."""
+
+    name: str
+    action: Literal["make", "rotate"]
+    bytes: int
+    generation: int
+
+
+def plan(
+    catalogue: Mapping[str, Mapping[str, Any]], config: Mapping[str, Any], rotate: Iterable[str]
+) -> list[Change]:
+    """Pure: what is missing in the stack's configuration (`pulumi config --json`), and what is to be rotated.
+    Raises BadInput for a name that the catalogue does not have."""
+    wanted = set(rotate)
+    unknown = sorted(wanted - set(catalogue))
+    if unknown:
+        raise BadInput([_unknown(name, catalogue) for name in unknown])
+    changes = []
+    for name, entry in catalogue.items():
+        generation = int(config.get(f"{PROJECT}:{name}-generation", {}).get("value", 0))
+        if f"{PROJECT}:{name}" not in config:
+            changes.append(Change(name, "make", entry["bytes"], generation))
+        elif name in wanted:
+            changes.append(Change(name, "rotate", entry["bytes"], generation + 1))
+    return changes
+
+
+def ensure(
+    run: Run, stack: str, catalogue: Mapping[str, Mapping[str, Any]], rotate: Iterable[str]
+) -> list[Change]:
+    """Make what is missing, rotate what is named; what was done."""
+    config = json.loads(run(["config", "--json", "--stack", stack], None))
+    changes = plan(catalogue, config, rotate)
+    for change in changes:
+        key = f"{PROJECT}:{change.name}"
+        run(["config", "set", "--secret", key, "--stack", stack], secrets.token_urlsafe(change.bytes))
+        if change.action == "rotate":
+            run(["config", "set", f"{key}-generation", str(change.generation), "--stack", stack], None)
+    return changes
+
+
+def cli(project: Path = paths.PULUMI) -> Run:
+    """The Pulumi CLI on our project. Raises BedplateError with what it complains about."""
+    found = locate.find([spec.load()["pulumi"]])[0]
+    if found.path is None:
+        raise BedplateError("the Pulumi CLI is not here", remedy="run `bedplate tools build`")
+    program = str(found.path)
+
+    def run(arguments: list[str], text: str | None) -> str:
+        done = subprocess.run(
+            [program, "-C", str(project), "--non-interactive", *arguments],
+            input=text,
+            stdin=subprocess.DEVNULL if text is None else None,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise BedplateError(
+                f"pulumi {' '.join(arguments[:2])} failed: {done.stderr.strip()[-800:]}",
+                remedy="set PULUMI_BACKEND_URL and PULUMI_CONFIG_PASSPHRASE_FILE as for `pulumi up`",
+            )
+        return done.stdout
+
+    return run
+
+
+def select(run: Run, stack: str) -> None:
+    """Make the stack unless it is there."""
+    run(["stack", "select", "--create", stack], None)
+
+
+def _unknown(name: str, catalogue: Mapping[str, Any]) -> Finding:
+    close = get_close_matches(name, catalogue, n=1)
+    remedy = f"did you mean `{close[0]}`?" if close else f"use one of: {', '.join(sorted(catalogue))}"
+    return Finding(
+        "inventories/_common/secrets.yml", "catalogue_secrets", name, "there is no such secret", remedy
+    )
