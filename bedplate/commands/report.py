@@ -9,7 +9,6 @@ import typer
 from bedplate import paths
 from bedplate.console import out, print_json
 from bedplate.errors import VERDICT_NO
-from bedplate.inventory import load
 from bedplate.report import docs, write
 
 
@@ -36,7 +35,7 @@ def report(
         answer["docs"] = str(docs.write().relative_to(paths.ROOT))
     failed = False
     if inventory is not None:
-        file, page = write(load(inventory))
+        file, page = write(inventory)
         failed = page.state == "fail"
         answer |= {
             "report": str(file.relative_to(paths.ROOT)),

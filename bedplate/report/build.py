@@ -8,10 +8,11 @@ from bedplate.report import units
 from bedplate.report.acceptance import layouts_of
 from bedplate.report.facts import RACK_UNITS, Host, hosts_of, networks_of, without_serials
 from bedplate.report.model import NetworkLayout, Page, Rack
+from bedplate.report.reach import reach_of
 from bedplate.report.rehearsal import gpu_hosts_of, rehearsal_of
 from bedplate.report.runs import areas_of, runs_of
 from bedplate.report.sources import Records
-from bedplate.report.verdict import checks_of, headline_of
+from bedplate.report.verdict import checks_of, headline_of, inventory_check
 
 LIMITS = (
     "A virtual twin shows that the configuration is right, not how fast it is: its disks, links and "
@@ -31,9 +32,11 @@ def build(inventory: Inventory, records: Records, now: datetime) -> Page:
     hosts = hosts_of(inventory)
     runs = runs_of(records.runs)
     storage = layouts_of(hosts, records.acceptance)
+    reach = reach_of(hosts, records.acceptance)
     rehearsal = rehearsal_of(records.rehearsal)
     areas = areas_of(records.evidence)
-    checks = checks_of(hosts, runs, storage, rehearsal, areas)
+    asked = checks_of(hosts=hosts, runs=runs, reach=reach, storage=storage, rehearsal=rehearsal, areas=areas)
+    checks = (inventory_check(records.findings), *asked)
     state, headline = headline_of(checks)
     return Page(
         environment=inventory.environment,
@@ -47,10 +50,12 @@ def build(inventory: Inventory, records: Records, now: datetime) -> Page:
         networks=networks_of(inventory.shared),
         storage=storage,
         links=links_of(hosts),
+        reach=reach,
         gpus=gpu_hosts_of(hosts, records.rehearsal),
         runs=runs,
         rehearsal=rehearsal,
         areas=areas,
+        findings=tuple(sorted(records.findings or ())),
         limits=LIMITS,
         unreadable=records.unreadable,
     )

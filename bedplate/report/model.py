@@ -6,6 +6,7 @@ A state is ``pass``, ``fail``, ``none`` (not measured) or ``info`` (measured, no
 from dataclasses import dataclass
 from typing import Literal
 
+from bedplate.errors import Finding
 from bedplate.report.facts import Host, Network, Tier
 
 State = Literal["pass", "fail", "none", "info"]
@@ -70,6 +71,17 @@ class NetworkLayout:
 
     hosts: tuple[Host, ...]
     sample: Host
+
+
+@dataclass(frozen=True)
+class Reach:
+    """Gateways and peers that a host asked, how many answered, and what a person should know of it."""
+
+    host: str
+    state: State
+    asked: int
+    answered: int
+    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -230,9 +242,11 @@ class Page:
     networks: tuple[Network, ...]
     storage: tuple[StorageLayout, ...]
     links: tuple[NetworkLayout, ...]
+    reach: tuple[Reach, ...]
     gpus: tuple[GpuHost, ...]
     runs: tuple[Run, ...]
     rehearsal: Rehearsal | None
     areas: tuple[Area, ...]
+    findings: tuple[Finding, ...]
     limits: tuple[str, ...]
     unreadable: tuple[str, ...]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bedplate import paths
+from bedplate.errors import Finding
 from bedplate.evidence import Evidence
 from bedplate.evidence import read as read_evidence
 
@@ -18,7 +19,8 @@ class Records:
     """Everything that was measured in one environment.
 
     ``runs`` are the lines of ``runs.jsonl`` in order of time, ``acceptance`` maps a host to what its roles
-    measured (role → document), ``rehearsal`` is the last rehearsal, ``unreadable`` says what was left out.
+    measured (role → document), ``rehearsal`` is the last rehearsal, ``unreadable`` says what was left out,
+    ``findings`` are those of the inventory check (None: it was not asked).
     """
 
     evidence: tuple[Evidence, ...] = ()
@@ -26,6 +28,7 @@ class Records:
     acceptance: dict[str, dict[str, Json]] = field(default_factory=dict)
     rehearsal: Json | None = None
     unreadable: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] | None = None
 
 
 def read(environment: str) -> Records:

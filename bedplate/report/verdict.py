@@ -1,17 +1,20 @@
 """The verdict: what was asked of this environment, what passed, what failed, what nobody measured. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
+from bedplate.errors import Finding
 from bedplate.report import units
 from bedplate.report.facts import Host
-from bedplate.report.model import Area, Check, Measure, Rehearsal, Run, State, StorageLayout
+from bedplate.report.model import Area, Check, Measure, Reach, Rehearsal, Run, State, StorageLayout
 
 SITE = "site.yml"
 
 
 def checks_of(
+    *,
     hosts: tuple[Host, ...],
     runs: tuple[Run, ...],
+    reach: tuple[Reach, ...],
     storage: tuple[StorageLayout, ...],
     rehearsal: Rehearsal | None,
     areas: tuple[Area, ...],
@@ -19,6 +22,8 @@ def checks_of(
     """Every question that this inventory raises, with its answer."""
     site = [run for run in runs if run.playbook.endswith(SITE)]
     checks = [_configured(hosts, site), _unchanged(site)]
+    if reach:
+        checks.append(_networks(reach))
     if any(layout.tiers for layout in storage):
         checks.append(_storage([m for lay in storage for t in lay.tiers for m in t.measures]))
     checks.append(_fits(rehearsal))
@@ -26,6 +31,18 @@ def checks_of(
         checks.append(_gpus(areas))
     checks.append(_claims(areas))
     return tuple(checks)
+
+
+def inventory_check(findings: Collection[Finding] | None) -> Check:
+    """Whether the inventory is right: what ``bedplate check`` says of it."""
+    label = "Is the inventory right?"
+    if findings is None:
+        return Check("none", label, "It was not checked.")
+    errors = sum(1 for finding in findings if finding.level == "error")
+    warnings = units.count(len(findings) - errors, "warning")
+    if errors:
+        return Check("fail", label, f"{units.count(errors, 'error')}, {warnings}.", "findings")
+    return Check("pass", label, f"No errors, {warnings}.", "findings" if findings else "")
 
 
 def headline_of(checks: tuple[Check, ...]) -> tuple[State, str]:
@@ -36,7 +53,7 @@ def headline_of(checks: tuple[Check, ...]) -> tuple[State, str]:
         rest = f" {opened} were not measured." if opened > 1 else " One was not measured." if opened else ""
         verb = "is" if failed == 1 else "are"
         return "fail", f"Not accepted. {failed} of {len(checks)} answers {verb} no.{rest}"
-    if opened == len(checks):
+    if opened >= len(checks) - 1:  # all but the inventory itself, which is checked as it is read
         return "none", "A plan. Nothing of it has been measured yet."
     if opened:
         noun = "question is" if opened == 1 else "questions are"
@@ -96,6 +113,19 @@ def _unchanged(site: list[Run]) -> Check:
             anchor,
         )
     return Check("none", label, "site.yml has not been run to its end.", anchor)
+
+
+def _networks(reach: tuple[Reach, ...]) -> Check:
+    label, anchor = "Do the hosts reach each other?", "networks"
+    failed = [entry.host for entry in reach if entry.state == "fail"]
+    missing = [entry.host for entry in reach if entry.state == "none"]
+    if failed:
+        return Check("fail", label, f"Not {units.some(failed)}.", anchor)
+    if missing:
+        return Check("none", label, f"Not measured on {units.some(missing)}.", anchor)
+    asked, answered = sum(e.asked for e in reach), sum(e.answered for e in reach)
+    words = f"{answered:,} of {asked:,} gateways and peers answer, all links are up."
+    return Check("pass", label, words, anchor)
 
 
 def _storage(measures: list[Measure]) -> Check:

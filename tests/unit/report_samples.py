@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from bedplate.errors import Finding
 from bedplate.evidence import Evidence
 from bedplate.inventory import Inventory, parse
 from bedplate.report.sources import Records
@@ -124,6 +125,32 @@ def acceptance(tier: str = "hot", mode: str = "absolute", **measure: Any) -> dic
     """What role storage_tiers leaves on the controller for one host: one tier with one figure."""
     values = {"what": "read_iops", "value": 612000, "goal": 500000, "verdict": "pass", "note": ""}
     return {"storage_tiers": {"tiers": [{"name": tier, "mode": mode, "measures": [values | measure]}]}}
+
+
+def verified(*faults: str, answers: bool = True, full: bool = True) -> dict[str, Any]:
+    """What role vlan_network leaves on the controller for one host: a gateway and a peer."""
+    gateway = {
+        "address": "10.10.0.1",
+        "device": "mgmt0",
+        "role": "gateway",
+        "answers": True,
+        "full_frames": False,
+    }
+    peer = {
+        "address": "10.20.0.2",
+        "device": "cluster",
+        "role": "peer",
+        "answers": answers,
+        "full_frames": full,
+    }
+    return {"vlan_network": {"backend": "networkd", "reachable": [gateway, peer], "faults": list(faults)}}
+
+
+def finding(level: str) -> Finding:
+    """Something that the inventory check found."""
+    return Finding(
+        "inventories/sample/hosts.yml:3", "groups.all", "gpu1", "it is odd", "say it in words", level
+    )
 
 
 def rehearsal(**fields: Any) -> dict[str, Any]:

@@ -108,6 +108,10 @@ ALL = ["ctl1", "gpu1"]
 @pytest.mark.parametrize(
     ("records", "label", "state", "words"),
     [
+        ({}, "inventory right", "none", "not checked"),
+        ({"findings": ()}, "inventory right", "pass", "No errors, 0 warnings."),
+        ({"findings": (samples.finding("warning"),)}, "inventory right", "pass", "No errors, 1 warning."),
+        ({"findings": (samples.finding("error"),)}, "inventory right", "fail", "1 error, 0 warnings."),
         ({}, "site.yml", "none", "has not been run"),
         ({"runs": (samples.run(ALL, changed=3),)}, "site.yml", "pass", "2 hosts in 7 min 05 s"),
         ({"runs": (samples.run(ALL, rc=2),)}, "site.yml", "fail", "failed on ctl1, gpu1"),
@@ -122,6 +126,20 @@ ALL = ["ctl1", "gpu1"]
             "0 changes, 36 tasks",
         ),
         ({"runs": (samples.run(ALL), samples.run(ALL, rc=2))}, "site.yml", "fail", "failed"),
+        ({}, "reach each other", "none", "Not measured on ctl1, gpu1"),
+        ({"acceptance": {"ctl1": samples.verified()}}, "reach each other", "none", "Not measured on gpu1"),
+        (
+            {"acceptance": dict.fromkeys(ALL, samples.verified())},
+            "reach each other",
+            "pass",
+            "4 of 4 gateways",
+        ),
+        (
+            {"acceptance": {"gpu1": samples.verified("data0 is down")}},
+            "reach each other",
+            "fail",
+            "Not gpu1.",
+        ),
         ({}, "storage tiers", "none", "1 of 1 promise not measured"),
         (
             {"acceptance": {"gpu1": samples.acceptance()}},
@@ -163,8 +181,10 @@ def test_answers(records: dict[str, Any], label: str, state: str, words: str) ->
     ("records", "state", "words"),
     [
         ({}, "none", "Nothing of it has been measured"),
+        ({"findings": ()}, "none", "Nothing of it has been measured"),
+        ({"findings": (samples.finding("error"),)}, "fail", "1 of 8 answers is no"),
         ({"runs": (samples.run(ALL),)}, "info", "questions are still open"),
-        ({"runs": (samples.run(ALL, rc=2),)}, "fail", "1 of 6 answers is no"),
+        ({"runs": (samples.run(ALL, rc=2),)}, "fail", "1 of 8 answers is no"),
     ],
 )
 def test_headline(records: dict[str, Any], state: str, words: str) -> None:
@@ -238,3 +258,20 @@ def test_a_link_carries_only_networks_on_which_the_host_has_an_address() -> None
         ("mgmt0", ["management"]),
         ("bond0", ["cluster"]),
     ]
+
+
+@pytest.mark.parametrize(
+    ("document", "state", "answered", "notes"),
+    [
+        (samples.verified(), "pass", 2, ()),
+        (samples.verified(answers=False), "pass", 1, ("10.20.0.2 does not answer",)),
+        (samples.verified(full=False), "pass", 2, ("packets of the full MTU to 10.20.0.2 are lost",)),
+        (samples.verified("10.20.0.2 is away", answers=False), "fail", 1, ("10.20.0.2 is away",)),
+        ({}, "none", 0, ()),
+        ({"vlan_network": {}}, "none", 0, ()),
+        ({"vlan_network": {"reachable": "odd"}}, "pass", 0, ()),
+    ],
+)
+def test_who_answers(document: dict[str, Any], state: str, answered: int, notes: tuple[str, ...]) -> None:
+    found = page(acceptance={"gpu1": document}).reach[1]
+    assert (found.state, found.answered, found.notes) == (state, answered, notes)

@@ -56,6 +56,7 @@ FULL = {
     "runs": (samples.run(["ctl1", "gpu1"], changed=4), samples.run(["ctl1", "gpu1"])),
     "evidence": (samples.proof(), samples.proof("platform.first_up.seconds", verdict="fail")),
     "unreadable": ("runs.jsonl line 3: cut off",),
+    "findings": (samples.finding("warning"), samples.finding("error")),
 }
 CASES = {
     "plan": (samples.inventory(), {}),
@@ -113,7 +114,14 @@ def test_figures_of_the_plan_stand_on_the_page() -> None:
 
 def test_records_stand_on_the_page() -> None:
     text = Reader(html_of(samples.inventory(), **FULL)).text
-    for fact in ("7 min 05 s", "emulated CPU", "hosts.second_run.seconds", "0 changes", "runs.jsonl line 3"):
+    for fact in (
+        "7 min 05 s",
+        "emulated CPU",
+        "hosts.second_run.seconds",
+        "0 changes",
+        "say it in words",
+        "runs.jsonl line 3",
+    ):
         assert fact in text
     assert "No record yet about: kubernetes, gpu" in text
 

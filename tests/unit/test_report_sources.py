@@ -48,9 +48,11 @@ def test_what_was_cut_off_is_left_out_and_named(artifacts: Path) -> None:
     ]
 
 
-def test_the_report_is_written_beside_the_records(artifacts: Path) -> None:
-    file, page = write(samples.inventory())
-    assert file == artifacts / "report.html"
+def test_the_report_is_written_beside_the_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(paths, "artifacts", lambda environment: tmp_path)
+    file, page = write(paths.INVENTORIES / "lab")
+    assert file == tmp_path / "report.html"
+    assert [host.name for host in page.hosts] == ["lab-ctl1", "lab-gpu1"]
     assert page.headline in file.read_text()
 
 
