@@ -64,7 +64,9 @@ def print_error(error: BedplateError) -> None:
             colour = "red" if finding.level == "error" else "yellow"
             err.print(f"[{colour}]{finding.level}[/] [bold]{finding.file}[/]", highlight=False)
             err.print(
-                f"  {finding.key} = {finding.value}\n  {finding.why}\n  → {finding.remedy}", markup=False
+                f"  {finding.key} = {finding.value}\n  {finding.why}\n  → {finding.remedy}",
+                markup=False,
+                soft_wrap=True,
             )
         return
     err.print(f"[red]error[/] {error}", highlight=False)

@@ -14,7 +14,7 @@ OUTSIDE_FAILED = 3
 INTERRUPTED = 130
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True)
 class Finding:
     """One thing wrong with what the user wrote.
 
@@ -28,6 +28,15 @@ class Finding:
     why: str
     remedy: str
     level: str = "error"
+
+    def __lt__(self, other: "Finding") -> bool:
+        """Findings sort in the order of files and lines."""
+        return self._order < other._order
+
+    @property
+    def _order(self) -> tuple[str, int, str, str, str]:
+        file, _, line = self.file.partition(":")
+        return (file, int(line) if line.isdigit() else 0, self.level, self.key, self.why)
 
     def __str__(self) -> str:
         return f"{self.file}: {self.key} = {self.value}: {self.why}. {self.remedy}"

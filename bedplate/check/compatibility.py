@@ -74,7 +74,7 @@ def _row(table: str, row: Row, values: Data, unknown: set[Any]) -> Iterator[Prob
         for name, bound in row["need"].items():
             limit = values.get(bound, bound)
             if name in chosen and name not in unknown and not versions.matches(chosen[name], str(limit)):
-                yield _misfit(f"{row.get('why', '')} ({table})", name, chosen, str(limit), row)
+                yield _misfit(table, name, chosen, str(limit), row)
         for name, bound in row.get("own", {}).items():
             fits = versions.matches(chosen[name], row["need"][name])
             if name in chosen and fits and not versions.matches(chosen[name], bound):
@@ -90,19 +90,20 @@ def _choices(values: Data, involved: set[str]) -> list[dict[str, str]]:
     return [{**single, listed[0]: str(item)} for item in values[listed[0]]] if listed else [single]
 
 
-def _said(chosen: Mapping[str, str], row: Row, bound: str) -> str:
+def _said(chosen: Mapping[str, str], row: Row, bound: str, limit: str = "") -> str:
     """The versions that make a row apply, in words."""
-    names = list(row["when"]) or [bound]
-    return " and ".join(f"{_words(name)} {chosen[name]}" for name in names if name in chosen) or _words(bound)
+    named = [f"{_words(name)} {chosen[name]}" for name in row["when"] if name in chosen]
+    return " and ".join(named) or f"{_words(bound)} {limit}".strip()
 
 
-def _misfit(reason: str, name: str, chosen: Mapping[str, str], limit: str, row: Row) -> Problem:
+def _misfit(table: str, name: str, chosen: Mapping[str, str], limit: str, row: Row) -> Problem:
     others = [other for other in row["when"] if other != name]
     wanted = limit.replace("|", " or ").replace(",", " and ")
     remedy = f"set {name} to {wanted}" + (f", or choose another {' or '.join(others)}" if others else "")
-    said = _said(chosen, row, row["need"][name])
-    why = f"{_words(name)} {chosen[name]} does not fit {said}: it must be {wanted}. {reason}"
-    return Problem((name,), why.replace(".  (", " ("), remedy, chosen[name])
+    said = _said(chosen, row, row["need"][name], limit)
+    why = f"{_words(name)} {chosen[name]} does not fit {said}"
+    why += f": {row['why']}" if "why" in row else f", which wants {wanted}"
+    return Problem((name,), f"{why} ({table})", remedy, chosen[name])
 
 
 def _reduced(name: str, version: str, bound: str, said: str) -> Problem:

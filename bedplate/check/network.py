@@ -195,11 +195,13 @@ def addresses(vlan_network_addresses: Data, site_networks: Sequence[Data]) -> It
 
 
 @host_rule
-def carried(vlan_network_addresses: Data, vlan_network_links: Sequence[Data]) -> Iterator[Problem]:
+def carried(
+    vlan_network_addresses: Data, vlan_network_links: Sequence[Data], site_networks: Sequence[Data]
+) -> Iterator[Problem]:
     """A host that has an address in a network needs a link that carries it."""
     known = {name for link in vlan_network_links for name in link["networks"]}
-    for name in vlan_network_addresses:
-        if name not in known:
+    for name in (network["name"] for network in site_networks):
+        if name in vlan_network_addresses and name not in known:
             why = f"no link of this host carries network {name}"
             remedy = "add it to a link in vlan_network_links, or remove the address"
             yield Problem(("vlan_network_addresses", name), why, remedy)

@@ -1,5 +1,6 @@
 """What a rule says, and how it becomes a finding with file and line."""
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ Key = tuple[str | int, ...]  # ("hardware_disks", 3, "size")
 Locate = Callable[[str, Key], str]  # host ("" for any) and key to "file:line"
 UNSET = object()  # look the value up
 MISSING = object()  # there is none, and there should be
+_PRIVATE = re.compile(r"pas+w|passphrase|secret|token|private|credential|(^|_)key$", re.IGNORECASE)
 _SHOWN_VALUE = 80  # characters of a value in a finding
 _SHOWN_HOSTS = 3
 
@@ -61,10 +63,12 @@ def findings(problems: Iterable[Problem], values: dict[str, dict[str, Any]], loc
         value = problem.value
         if value is UNSET:
             value = lookup(values.get(problem.host, {}), problem.key)
+        if any(_PRIVATE.search(str(part)) for part in problem.key):
+            value = "(not shown)"
         place = locate(problem.host, problem.key)
         entry = Finding(place, dotted(problem.key), shown(value), problem.why, problem.remedy, problem.level)
         merged[entry].add(problem.host)
-    return sorted((_with_hosts(entry, hosts, len(values)) for entry, hosts in merged.items()), key=_order)
+    return sorted(_with_hosts(entry, hosts, len(values)) for entry, hosts in merged.items())
 
 
 def _with_hosts(entry: Finding, hosts: set[str], total: int) -> Finding:
@@ -80,8 +84,3 @@ def _some(names: Sequence[str]) -> str:
     text = ", ".join(names[:_SHOWN_HOSTS])
     rest = len(names) - _SHOWN_HOSTS
     return f"{text} and {rest} more" if rest > 0 else text
-
-
-def _order(entry: Finding) -> tuple[str, str, int, str, str]:
-    file, _, line = entry.file.partition(":")
-    return (entry.level, file, int(line) if line.isdigit() else 0, entry.key, entry.why)

@@ -52,7 +52,8 @@ class Source:
         return relative(self.inventory.path / self._home(host, str(key[0])))
 
     def _place(self, variables: Any, key: Key) -> str:
-        """Place of the key, or of the value (a list's item has no key)."""
+        """Place of the key, or of the value: a list's item has no key, and the key of a variable is the first
+        one that was read, whoever set the value in the end."""
         parent: Any = None
         value = variables
         for part in key:
@@ -62,7 +63,8 @@ class Source:
             except (KeyError, IndexError, TypeError):
                 return ""
         named = [name for name in parent if name == key[-1]] if isinstance(parent, dict) else []
-        return next(filter(None, map(self.written, (*named, value))), "")
+        candidates = [*named, value] if len(key) > 1 else [value, *named]
+        return next(filter(None, map(self.written, candidates)), "")
 
     def _home(self, host: str, name: str) -> str:
         home = next(home for prefix, home in _HOMES if name.startswith(prefix))

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 _ALIKE = 0.84  # two swapped or three wrong letters in a name of ordinary length; shorter names allow less
-_VAGUE = 0.5
+_VAGUE = 0.6
 
 
 def nearest(name: str, known: Iterable[str], *, strict: bool = False) -> str:
