@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bedplate import evidence, paths
+from bedplate.errors import BedplateError
 from bedplate.report import units
 from bedplate.report.runs import machine_words
 
@@ -29,10 +30,15 @@ class Row:
 
 
 def write() -> Path:
-    """Read the records of all environments and write the table."""
+    """Read the records of all environments and write the table.
+
+    Raises BedplateError when there is no record: a table that others link to is never emptied by mistake.
+    """
     folder = paths.ROOT / "artifacts"
     names = sorted(file.parent.name for file in folder.glob("*/evidence.jsonl"))
     rows = [Row(name, record) for name in names for record in evidence.read(name)]
+    if not rows:
+        raise BedplateError(f"there is no record under {folder}", remedy="run `make up` or `make test` first")
     FILE.parent.mkdir(exist_ok=True)
     FILE.write_text(table(rows))
     return FILE
@@ -58,7 +64,7 @@ def _line(row: Row, anchored: bool) -> str:
         name,
         _cell(record.claim),
         _cell(value),
-        _cell(record.goal),
+        _cell(units.goal(record.goal)),
         record.verdict,
         _cell(f"{record.proved_on} `{row.environment}`; {machine}"),
         f"`{_cell(record.command)}`",

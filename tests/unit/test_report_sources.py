@@ -8,6 +8,7 @@ import pytest
 import report_samples as samples
 
 from bedplate import paths
+from bedplate.errors import BedplateError
 from bedplate.report import docs, sources, write
 
 
@@ -67,7 +68,7 @@ def test_the_table_of_evidence_has_a_stable_order_and_one_anchor_per_id() -> Non
     lines = [line for line in table.splitlines() if line.startswith("| <a") or line.startswith("| `")]
     assert [line.count('<a id="') for line in lines] == [1, 1, 0]
     assert lines[0].startswith('| <a id="gateway.z"></a>`gateway.z` ')
-    assert "| 5,000 requests/s | >= 5000 | pass |" in lines[0]
+    assert "| 5,000 requests/s | ≥ 5,000 | pass |" in lines[0]
     assert "a \\| b" in lines[2]
 
 
@@ -81,3 +82,13 @@ def test_the_table_is_written_from_every_environment(
     written = docs.write().read_text()
     assert "twin `lab`" in written
     assert "twin `production`" in written
+
+
+def test_a_table_that_others_link_to_is_never_emptied(
+    artifacts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(docs, "FILE", paths.ROOT / "evidence.md")
+    docs.FILE.write_text("before")
+    with pytest.raises(BedplateError, match="no record"):
+        docs.write()
+    assert docs.FILE.read_text() == "before"
