@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from bedplate import paths
-from bedplate.console import out, print_json
+from bedplate.console import out, print_json, progress
 from bedplate.errors import VERDICT_NO
 from bedplate.report import docs, write
 
@@ -35,7 +35,8 @@ def report(
         answer["docs"] = str(docs.write().relative_to(paths.ROOT))
     failed = False
     if inventory is not None:
-        file, page = write(inventory)
+        with progress(f"write the report of {inventory}"):
+            file, page = write(inventory)
         failed = page.state == "fail"
         answer |= {
             "report": str(file.relative_to(paths.ROOT)),
