@@ -24,7 +24,7 @@ _SIGNATURE = "4dabf18193072939515e22adb298388d"
 _SECRET = "1b47061264138c4ac30d75fd1eb44270"
 
 
-class _Recorder(pulumi.runtime.Mocks):
+class Recorder(pulumi.runtime.Mocks):
     """Keeps the inputs of every resource, and the options that matter to tests."""
 
     def __init__(self) -> None:
@@ -41,11 +41,11 @@ class _Recorder(pulumi.runtime.Mocks):
         raise AssertionError(f"the program calls {args.token}, which needs a cluster")
 
 
-def render(inventory: Inventory) -> list[Manifest]:
-    """Every object of the environment, as the API server would get it."""
+def record(inventory: Inventory) -> Recorder:
+    """Run the program against mocks: every object of the environment, as the API server would get it."""
     settings = read(inventory)
     names = inventory.shared["catalogue_secrets"]
-    recorder = _Recorder()
+    recorder = Recorder()
     pulumi.runtime.set_mocks(recorder, project="bedplate", stack=inventory.environment)
 
     @pulumi.runtime.test
@@ -54,13 +54,13 @@ def render(inventory: Inventory) -> list[Manifest]:
         build(settings, Secrets(inventory.environment, values))
 
     run()
-    return recorder.objects
+    return recorder
 
 
 @cache
 def environment(name: str) -> tuple[Manifest, ...]:
     """The objects of one of the repository's environments."""
-    return tuple(render(inventory(name)))
+    return tuple(record(inventory(name)).objects)
 
 
 @cache

@@ -1,4 +1,5 @@
-"""Objects that make GPUs known to Kubernetes: runtime class, device plugin, feature discovery, MIG layouts."""
+"""Objects that make GPUs known to Kubernetes: runtime class, device plugin, feature discovery, MIG
+layouts."""
 
 from typing import Any
 

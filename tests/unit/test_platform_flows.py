@@ -1,4 +1,5 @@
-"""Network policies as a cluster reads them: who reaches whom, judged by the rules of the NetworkPolicy API."""
+"""Network policies as a cluster reads them: who reaches whom, judged by the rules of the NetworkPolicy
+API."""
 
 from dataclasses import dataclass
 from functools import cache

@@ -116,10 +116,8 @@ def test_only_the_leader_of_a_group_is_addressed() -> None:
     assert vllm_objects.service(service, 8000)["spec"]["selector"]["apps.kubernetes.io/pod-index"] == "0"
     headless = vllm_objects.headless(service, 0)["spec"]
     assert (headless["clusterIP"], headless["publishNotReadyAddresses"]) == ("None", True)
-    assert (
-        headless["selector"].items()
-        <= vllm_objects.group(service, _, 0, "0")["spec"]["template"]["metadata"]["labels"].items()
-    )
+    template = vllm_objects.group(service, settings, 0, "0")["spec"]["template"]
+    assert headless["selector"].items() <= template["metadata"]["labels"].items()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,206 @@
+"""Components against Pulumi's mocks: what is sent, in which order, and that nothing secret is sent in
+clear."""
+
+from functools import cache
+from typing import Any
+
+import pulumi
+import pytest
+
+from ai_platform import names
+from ai_platform.manifest import create
+from ai_platform.program import build, inventory_path
+from ai_platform.reading import read
+from ai_platform.secrets import Secrets
+from bedplate import paths, stack_secrets
+from bedplate.errors import BadInput
+from tests.platform_samples import FILES, batch, inventory, onnx, triton, vllm
+from tests.rendered import SECRET, Recorder, find, pod_specs, record
+
+EVERYTHING: dict[str, Any] = {
+    "vllm": [vllm(max_replicas=3), vllm(name="r1", model="deepseek-r1", hosts=2, gpus=8, replicas=2)],
+    "triton": [triton(onnx(), gpus=1, max_replicas=4)],
+    "batch": [batch(), batch(name="nightly", schedule="0 1 * * *")],
+    "shared_files": FILES,
+}
+
+
+@cache
+def everything() -> Recorder:
+    return record(inventory(**EVERYTHING))
+
+
+def test_no_secret_is_sent_in_clear() -> None:
+    recorded = everything()
+    for sent in recorded.sent:
+        assert SECRET not in str(_outside_envelopes(sent)), sent["kind"]
+    assert sum(SECRET in str(o) for o in recorded.objects) == 2  # one Secret of vLLM's, one of Triton's
+    assert {o["metadata"]["name"] for o in recorded.objects if SECRET in str(o)} == {
+        "vllm-api-key",
+        "triton-admin-key",
+    }
+
+
+def _outside_envelopes(value: Any) -> Any:
+    """What is left of a message when everything that is marked secret is taken out."""
+    if isinstance(value, dict):
+        if "4dabf18193072939515e22adb298388d" in value:
+            return "secret"
+        return {key: _outside_envelopes(item) for key, item in value.items()}
+    return [_outside_envelopes(item) for item in value] if isinstance(value, list) else value
+
+
+def test_a_missing_secret_is_refused_with_its_remedy() -> None:
+    @pulumi.runtime.test
+    def run() -> None:
+        build(read(inventory(**EVERYTHING)), Secrets("sample", {}))
+
+    with pytest.raises(BadInput) as refused:
+        run()
+    (finding,) = refused.value.findings
+    assert finding.key in ("bedplate:vllm-api-key", "bedplate:triton-admin-key")
+    assert finding.file == "pulumi/Pulumi.sample.yaml"
+    assert "bedplate secrets -i inventories/sample" in finding.remedy
+
+
+def test_a_model_over_hosts_is_placed_before_what_takes_part_of_a_host() -> None:
+    recorded = everything()
+    order = [f"{o['kind']}/{o['metadata']['name']}" for o in recorded.objects]
+    groups = [order.index(f"StatefulSet/vllm-r1-{n}") for n in (0, 1)]
+    assert groups == sorted(groups)
+    for part in ("Deployment/vllm-chat", "Deployment/triton-search", "Job/evaluation"):
+        assert max(groups) < order.index(part)
+
+
+def test_everything_has_a_name_of_ours_and_is_sent_once() -> None:
+    objects = everything().objects
+    keys = [(o["kind"], o["metadata"].get("namespace"), o["metadata"]["name"]) for o in objects]
+    assert len(keys) == len(set(keys))
+
+
+def test_an_environment_that_serves_nothing_still_has_guardrails() -> None:
+    objects = record(inventory()).objects
+    assert not [o for o in objects if o["kind"] in ("Deployment", "StatefulSet") and "vllm" in str(o)]
+    assert find(objects, "Namespace", names.SERVING)
+    assert (
+        find(objects, "ResourceQuota", "quota", names.BATCH)["spec"]["hard"]["requests.nvidia.com/gpu"]
+        == "64"
+    )
+
+
+def test_quotas_hold_exactly_what_is_meant_to_run() -> None:
+    hard = find(everything().objects, "ResourceQuota", "quota", names.SERVING)["spec"]["hard"]
+    assert hard["requests.nvidia.com/gpu"] == str(3 * 1 + 2 * 2 * 8 + 4 * 1)
+
+
+def test_batch_gives_way() -> None:
+    objects = everything().objects
+    for name, _, spec in pod_specs(objects):
+        if name in ("Job/evaluation", "CronJob/nightly"):
+            assert spec["priorityClassName"] == names.BACKGROUND
+    classes = {o["metadata"]["name"]: o for o in objects if o["kind"] == "PriorityClass"}
+    assert classes[names.BACKGROUND]["value"] < classes[names.INTERACTIVE]["value"]
+    assert classes[names.BACKGROUND]["preemptionPolicy"] == "Never"
+    (rule,) = find(objects, "Job", "evaluation")["spec"]["podFailurePolicy"]["rules"]
+    assert rule == {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget"}]}
+
+
+def test_mig_layouts_reach_the_program_that_cuts_gpus() -> None:
+    objects = record(inventory(mig={"gpu_nodes": "h100-mixed"})).objects
+    text = find(objects, "ConfigMap", "mig-layouts")["data"]["config.yaml"]
+    assert "1g.10gb: 2" in text
+    manager = find(objects, "DaemonSet", "mig-manager")["spec"]["template"]["spec"]
+    (term,) = manager["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"][
+        "nodeSelectorTerms"
+    ]
+    assert term["matchExpressions"][0]["values"] == [f"gpu{n}" for n in range(1, 9)]
+    plugin = find(objects, "DaemonSet", "device-plugin")["spec"]["template"]["spec"]["containers"][0]
+    assert {"name": "MIG_STRATEGY", "value": "mixed"} in plugin["env"]
+
+
+def test_the_api_s_names_reach_the_sdk() -> None:
+    recorded: list[dict[str, Any]] = []
+
+    class Keep(pulumi.runtime.Mocks):
+        def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str, dict[str, Any]]:
+            recorded.append(args.inputs)
+            return args.name, args.inputs
+
+        def call(self, args: pulumi.runtime.MockCallArgs) -> dict[str, Any]:
+            return {}
+
+    pulumi.runtime.set_mocks(Keep())
+
+    @pulumi.runtime.test
+    def run() -> None:
+        create(
+            {
+                "apiVersion": "storage.k8s.io/v1",
+                "kind": "StorageClass",
+                "metadata": {"name": "x", "labels": {"keep_this": "andThis"}},
+                "volumeBindingMode": "Immediate",
+                "provisioner": "p",
+            },
+            pulumi.ResourceOptions(),
+        )
+
+    run()
+    assert recorded == [
+        {
+            "apiVersion": "storage.k8s.io/v1",
+            "kind": "StorageClass",
+            "metadata": {"name": "x", "labels": {"keep_this": "andThis"}},
+            "volumeBindingMode": "Immediate",
+            "provisioner": "p",
+        }
+    ]
+
+
+def test_stack_and_inventory_have_one_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("BEDPLATE_INVENTORY", raising=False)
+    assert inventory_path("lab") == paths.INVENTORIES / "lab"
+    monkeypatch.setenv("BEDPLATE_INVENTORY", str(paths.INVENTORIES / "lab"))
+    with pytest.raises(BadInput, match="different names"):
+        inventory_path("production")
+
+
+CATALOGUE = {"a-key": {"bytes": 32}, "b-key": {"bytes": 16}}
+
+
+@pytest.mark.parametrize(
+    ("config", "rotate", "changes"),
+    [
+        ({}, [], [("a-key", "make", 0), ("b-key", "make", 0)]),
+        ({"bedplate:a-key": {"secret": True}}, [], [("b-key", "make", 0)]),
+        ({"bedplate:a-key": {}, "bedplate:b-key": {}}, [], []),
+        ({"bedplate:a-key": {}, "bedplate:b-key": {}}, ["b-key"], [("b-key", "rotate", 1)]),
+        (
+            {"bedplate:a-key": {}, "bedplate:b-key": {}, "bedplate:b-key-generation": {"value": "4"}},
+            ["b-key"],
+            [("b-key", "rotate", 5)],
+        ),
+    ],
+)
+def test_secrets_are_made_once_and_rotated_by_name(config: Any, rotate: Any, changes: Any) -> None:
+    found = stack_secrets.plan(CATALOGUE, config, rotate)
+    assert [(c.name, c.action, c.generation) for c in found] == changes
+
+
+def test_an_unknown_secret_is_refused() -> None:
+    with pytest.raises(BadInput) as refused:
+        stack_secrets.plan(CATALOGUE, {}, ["a-kye"])
+    assert "`a-key`" in refused.value.findings[0].remedy
+
+
+def test_values_go_to_pulumi_on_standard_input_only() -> None:
+    calls: list[tuple[list[str], str | None]] = []
+
+    def run(arguments: list[str], text: str | None) -> str:
+        calls.append((arguments, text))
+        return "{}"
+
+    stack_secrets.ensure(run, "lab", CATALOGUE, [])
+    values = [text for _, text in calls if text]
+    assert [len(v) >= n for v, n in zip(values, (43, 22), strict=True)] == [True, True]
+    assert values[0] != values[1]
+    assert not any(value in argument for value in values for arguments, _ in calls for argument in arguments)
