@@ -1,0 +1,1 @@
+"""Containers with systemd inside, for role tests that need no kernel of their own."""

@@ -1,0 +1,53 @@
+"""Connects the tests of a scenario to its machines: a container through podman, a twin through Ansible."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+import testinfra
+
+SHARED = Path(__file__).parent / "shared"
+
+
+def _machines():
+    listing = json.loads(subprocess.check_output([SHARED / "inventory.py"], text=True))
+    return listing["_meta"]["hostvars"]
+
+
+def _connect(name, variables):
+    if variables.get("ansible_connection") == "containers.podman.podman":
+        return testinfra.get_host(f"podman://{name}")
+    return testinfra.get_host(f"ansible://{name}?ansible_inventory={SHARED / 'inventory.py'}&sudo=true")
+
+
+@pytest.fixture(scope="session")
+def hosts():
+    """Every machine of the scenario by name."""
+    return {name: _connect(name, variables) for name, variables in _machines().items()}
+
+
+@pytest.fixture(scope="session")
+def host(hosts):
+    """The scenario's only machine, or the first of several."""
+    return next(iter(hosts.values()))
+
+
+@pytest.fixture(scope="session")
+def scenario():
+    """Folder of the scenario under test."""
+    return Path(os.environ["MOLECULE_SCENARIO_DIRECTORY"])
+
+
+@pytest.fixture(scope="session")
+def carry(host):
+    """Brings a file or folder of this machine into a folder of the scenario's container."""
+
+    def into(path, folder):
+        result = host.backend.run_local(
+            f"tar -C {path.parent} -c {path.name} | podman exec -i {host.backend.name} tar -C {folder} -x"
+        )
+        assert result.rc == 0, result.stderr
+
+    return into

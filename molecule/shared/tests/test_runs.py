@@ -1,0 +1,30 @@
+"""What holds for every role: check mode says what the next run does, and a second run changes nothing."""
+
+import json
+import os
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="module")
+def runs():
+    """Every run of converge since the machines were created, oldest first."""
+    file = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"]) / "changes.jsonl"
+    return [json.loads(line) for line in file.read_text().splitlines()]
+
+
+def test_check_mode_tells_the_truth(runs):
+    pairs = [(check, real) for check, real in pairwise(runs) if check["check"] and not real["check"]]
+    if not pairs:
+        pytest.skip("check and converge did not run one after the other")
+    for check, real in pairs:
+        assert check["changed"] == real["changed"]
+
+
+def test_second_run_changes_nothing(runs):
+    real = [run for run in runs if not run["check"]]
+    if len(real) < 2:
+        pytest.skip("converge ran once only")
+    assert real[-1]["changed"] == [] == real[-1]["handled"]
