@@ -152,6 +152,6 @@ def test_hostile_words_stay_words() -> None:
 def test_a_thousand_hosts_fit_into_five_megabytes_and_start_folded() -> None:
     html = html_of(samples.inventory(999), runs=(samples.run([f"gpu{n}" for n in range(1, 1000)]),))
     assert len(html.encode()) < 5_000_000
-    reader = Reader(html)
-    assert not [1 for tag, name, _ in reader.attributes if tag == "details" and name == "open"]
-    assert reader.tags.count("details") > 125
+    folds = re.findall(r"<details[^>]*>", html)
+    assert not [fold for fold in folds if re.search(r"\bopen\b", fold)]
+    assert len(folds) > 125
