@@ -51,6 +51,8 @@ def _outside_envelopes(value: Any) -> Any:
 
 
 def test_a_missing_secret_is_refused_with_its_remedy() -> None:
+    pulumi.runtime.set_mocks(Recorder())
+
     @pulumi.runtime.test
     def run() -> None:
         build(read(inventory(**EVERYTHING)), Secrets("sample", {}))
