@@ -116,6 +116,7 @@ def summary(events: Sequence[Event], rc: int, seconds: float, output: str = "") 
             hosts = data.get("processed", {}) or {h for key in _STATS for h in data.get(key, {})}
             stats = {h: {name: data.get(key, {}).get(h, 0) for key, name in _STATS.items()} for h in hosts}
     executed = [e["event_data"] for e in events if e["event"] in _EXECUTED]
+    changed = [e["event_data"] for e in events if e["event"] == "runner_on_ok"]
     failed = [
         e["event_data"]
         for e in events
@@ -127,7 +128,7 @@ def summary(events: Sequence[Event], rc: int, seconds: float, output: str = "") 
         stats=stats,
         tasks=dict(Counter(d["host"] for d in executed)),
         seconds=seconds,
-        changed_tasks=tuple((d["host"], d["task"]) for d in executed if d.get("res", {}).get("changed")),
+        changed_tasks=tuple((d["host"], d["task"]) for d in changed if d.get("res", {}).get("changed")),
         failures=tuple((d["host"], d["task"], message(d.get("res", {}))) for d in failed),
         output=output,
     )
