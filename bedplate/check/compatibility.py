@@ -1,13 +1,13 @@
 """Rules of versions: what fits with what, by the rows of ``inventories/_common/compatibility.yml``."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
 from bedplate.check import versions
 from bedplate.check.problem import Problem
 from bedplate.check.rules import View, fleet_rule
-from bedplate.check.words import nearest
 
 Data = Mapping[str, Any]
 Row = Mapping[str, Any]
@@ -43,7 +43,7 @@ def version_rows(view: View) -> Iterator[Problem]:
         if key not in judged:
             judged[key] = list(_judge(sound, gpus))
         for problem in judged[key]:
-            yield Problem(problem.key, problem.why, problem.remedy, problem.value, host, problem.level)
+            yield replace(problem, host=host)
 
 
 def _sound(view: View, host: str, name: str) -> Any:
@@ -130,7 +130,7 @@ def _uncovered(values: Data, gpus: bool) -> Iterator[Problem]:
             if not any(versions.matches(str(version), bound) for bound in bounds):
                 key = (name, index) if isinstance(values[name], list) else (name,)
                 why = f"nothing is known of {_words(name)} {version} ({table} in inventories/_common)"
-                best = nearest(str(version), bounds) or bounds[0]
+                best = versions.nearest(str(version), bounds)
                 remedy = f"choose one that the table knows, for example {best}, or add a row with its source"
                 yield Problem(key, why, remedy, version)
 
@@ -165,7 +165,7 @@ def gpu_versions(view: View) -> Iterator[Problem]:
         if key not in judged:
             judged[key] = list(_gpu(gpus["model"], row, driver, cuda or (), module))
         for problem in judged[key]:
-            yield Problem(problem.key, problem.why, problem.remedy, problem.value, host, problem.level)
+            yield replace(problem, host=host)
 
 
 def _gpu(model: str, row: Row, driver: Any, cuda: Sequence[str], module: str) -> Iterator[Problem]:

@@ -1,6 +1,6 @@
 """Top-level names: Ansible takes any, so a slip of the pen would silently change nothing."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from bedplate.check import roles
@@ -12,7 +12,7 @@ from bedplate.check.words import nearest
 _COMMON = ("version_", "port_", "path_", "compatibility_", "catalogue_")
 
 
-def unknown(view: View, schemas: list[Schema]) -> Iterator[Problem]:
+def unknown(view: View, schemas: Sequence[Schema]) -> Iterator[Problem]:
     """Names that belong to us by their prefix and are not known, and names that are nearly a known one."""
     known = known_names(schemas)
     prefixes = (
@@ -30,7 +30,7 @@ def unknown(view: View, schemas: list[Schema]) -> Iterator[Problem]:
                 yield Problem(problem.key, problem.why, problem.remedy, host=host)
 
 
-def known_names(schemas: list[Schema]) -> frozenset[str]:
+def known_names(schemas: Sequence[Schema]) -> frozenset[str]:
     """Every variable that somebody reads."""
     from_schemas = {name for schema in schemas for name in schema.variables}
     from_roles = {name for options in roles.specs().values() for name in options}
@@ -55,7 +55,7 @@ def _verdict(name: str, known: frozenset[str], prefixes: set[str]) -> Problem | 
     return Problem((name,), why, f"write {meant}" if meant else "remove it, or rename it")
 
 
-def missing(view: View, schemas: list[Schema]) -> Iterator[Problem]:
+def missing(view: View, schemas: Sequence[Schema]) -> Iterator[Problem]:
     """Variables that every host needs. An environment without any platform_ variable has no platform yet."""
     for schema in schemas:
         used = schema.name != "platform" or any(_uses(values, "platform_") for values in view.hosts.values())

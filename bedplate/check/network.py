@@ -176,7 +176,7 @@ def device_names(
 @host_rule
 def addresses(vlan_network_addresses: Data, site_networks: Sequence[Data]) -> Iterator[Problem]:
     """Addresses are in networks that exist, within their subnets, and not the gateway's."""
-    networks = {network["name"]: network for network in site_networks}
+    networks = {network["name"]: network for network in reversed(site_networks)}  # the first of a name
     for name, text in vlan_network_addresses.items():
         key = ("vlan_network_addresses", name)
         if name not in networks:
@@ -186,7 +186,7 @@ def addresses(vlan_network_addresses: Data, site_networks: Sequence[Data]) -> It
         if subnet is None:
             continue
         yield from _inside(key, str(text), subnet, name)
-        if text == networks[name].get("gateway"):
+        if text and text == networks[name].get("gateway"):
             yield Problem(key, f"this is the gateway of network {name}", "give the host another address")
     managed = [network["name"] for network in site_networks if network["zone"] == "management"]
     if managed and not any(name in vlan_network_addresses for name in managed):

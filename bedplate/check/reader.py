@@ -115,10 +115,12 @@ def _file(path: str) -> str:
 
 def _unreadable(path: Path, error: Exception) -> list[Finding]:
     """Every YAML file of the inventory that cannot be read; Ansible stops at the first."""
+    if not path.exists():
+        return [_absent(path)]
     files = sorted(path.rglob("*.yml")) if path.is_dir() else [path]
     findings = [finding for file in files if (finding := _syntax(file))]
-    if findings or not path.exists():
-        return findings or [_absent(path)]
+    if findings:
+        return findings
     why = str(getattr(error, "message", error)).strip().replace("\n", " ")
     return [Finding(relative(path), "-i", path.name, why, "correct what the message names")]
 

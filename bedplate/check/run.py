@@ -1,7 +1,7 @@
 """The whole check, from an inventory to its findings."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -65,7 +65,11 @@ def check(source: Source) -> Outcome:
 
 def _typed(view: rules.View) -> Iterator[Problem]:
     """Types of every variable; what is wrong is marked so that rules leave it alone."""
-    for name, validator in _validators().items():
+    names_used = sorted({name for values in view.hosts.values() for name in values})
+    for name in names_used:
+        validator = _validator(name)
+        if validator is None:
+            continue
         judged: dict[int, list[Problem]] = {}
         for host, values in view.hosts.items():
             if name not in values:
@@ -75,22 +79,17 @@ def _typed(view: rules.View) -> Iterator[Problem]:
                 judged[id(value)] = list(schema.violations(name, value, validator))
             for problem in judged[id(value)]:
                 view.broken.add((host, name))
-                yield Problem(problem.key, problem.why, problem.remedy, problem.value, host)
+                yield replace(problem, host=host)
 
 
 @cache
-def _validators() -> dict[str, Validator]:
-    """One validator per variable: schema files first, then the roles' argument specs."""
-    found = {
-        name: schema.validator(part)
-        for one in schema.load_all()
-        for name in one.variables
-        if (part := one.of(name)) is not None
-    }
-    for options in roles.specs().values():
-        for name, part in options.items():
-            found.setdefault(name, schema.validator(part))
-    return found
+def _validator(name: str) -> Validator | None:
+    """What types a variable: a schema file, or else the argument spec of a role."""
+    parts = (one.of(name) for one in schema.load_all())
+    part = next((part for part in parts if part is not None), None)
+    if part is None:
+        part = next((options[name] for options in roles.specs().values() if name in options), None)
+    return None if part is None else schema.validator(part)
 
 
 def _counts(view: rules.View) -> dict[str, int]:

@@ -1,8 +1,9 @@
 """Types: every variable against its JSON Schema, with messages that say what to write instead."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -50,23 +51,22 @@ class Schema:
         return tuple(self.body.get("required", ()))
 
     def of(self, variable: str) -> Mapping[str, Any] | None:
-        """The schema of one variable."""
-        return self._parts.get(variable)
-
-    @cached_property
-    def _parts(self) -> dict[str, Mapping[str, Any]]:
-        definitions = {"$defs": self.body.get("$defs", {})}
-        return {name: {**part, **definitions} for name, part in self.body.get("properties", {}).items()}
+        """The schema of one variable, by its name or by a pattern of names."""
+        named = self.body.get("properties", {}).get(variable)
+        patterns = self.body.get("patternProperties", {}).items()
+        part = named or next((part for pattern, part in patterns if re.search(pattern, variable)), None)
+        return {**part, "$defs": self.body.get("$defs", {})} if part is not None else None
 
 
-def load_all() -> list[Schema]:
+@cache
+def load_all() -> tuple[Schema, ...]:
     """Every schema file of this folder; each is itself checked."""
     schemas = []
     for file in sorted(FOLDER.glob("*.yml")):
         body = yaml.safe_load(file.read_text())
         jsonschema.Draft202012Validator.check_schema(body)
         schemas.append(Schema(file.stem, body))
-    return schemas
+    return tuple(schemas)
 
 
 def validator(schema: Mapping[str, Any]) -> Validator:

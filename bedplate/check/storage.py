@@ -109,7 +109,8 @@ def tier_disks(storage_tiers: Sequence[Data], hardware_disks: Sequence[Data]) ->
     """The choice matches the host's disks exactly: one more or one fewer is refused, never stretched."""
     named: dict[str, str] = {}
     for index, tier in enumerate(storage_tiers):
-        yield from _serials(index, tier, hardware_disks, named)
+        if not tier.get("class"):
+            yield from _serials(index, tier, hardware_disks, named)
     classes: dict[str, str] = {}
     for index, tier in enumerate(storage_tiers):
         kind = tier.get("class")

@@ -5,7 +5,8 @@ Both sides are compared at the precision of the bound: ``580.178.04`` is ``<=580
 
 import operator
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import zip_longest
 
 Version = tuple[int, ...]
 _COMPARE: dict[str, Callable[[Version, Version], bool]] = {
@@ -35,3 +36,14 @@ def _meets(version: str, bound: str) -> bool:
     limit = parse(found[2])
     padded = parse(version) + (0,) * len(limit)
     return _COMPARE[found[1]](padded[: len(limit)], limit)
+
+
+def nearest(version: str, bounds: Sequence[str]) -> str:
+    """The bound whose first number is nearest to ``version``."""
+
+    def distance(bound: str) -> Version:
+        found = re.search(r"\d+(?:\.\d+)*", bound)
+        pairs = zip_longest(parse(version), parse(found[0]) if found else (), fillvalue=0)
+        return tuple(abs(one - other) for one, other in pairs)
+
+    return min(bounds, key=distance)

@@ -1,0 +1,30 @@
+"""More than a hundred wrong inventories. Each is a sound one with one mistake, and must give exactly one
+error, with the file to edit, the key, the value, the reason and the remedy."""
+
+import pytest
+
+from tests.inventory_samples import outcome
+from tests.wrong_inventories import gpus, hardware, hosts, network, site, storage, versions
+
+CASES = [case for part in (hardware, gpus, versions, network, storage, hosts, site) for case in part.CASES]
+
+
+def test_there_are_a_hundred_different_mistakes():
+    assert len({wrong.name for wrong in CASES}) == len(CASES) >= 100
+
+
+@pytest.mark.parametrize("wrong", CASES, ids=lambda wrong: wrong.name)
+def test_one_mistake_is_one_error_with_place_reason_and_remedy(wrong):
+    errors = outcome("production", *wrong.edits).errors
+    assert len(errors) == 1, "\n".join(map(str, errors))
+    (error,) = errors
+    assert error.file.endswith(wrong.file)
+    assert error.key == wrong.key
+    assert wrong.value is None or error.value == wrong.value
+    assert wrong.why in error.why
+    assert wrong.remedy in error.remedy
+
+
+@pytest.mark.parametrize("environment", ["lab", "staging", "production"])
+def test_our_own_inventories_have_no_errors(environment):
+    assert outcome(environment).errors == ()

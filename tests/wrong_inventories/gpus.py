@@ -1,0 +1,85 @@
+"""Mistakes about GPUs."""
+
+from tests.inventory_samples import REMOVED, on
+from tests.wrong_inventories.case import GPU, HARDWARE, SITE, VERSIONS, case
+
+CASES = [
+    case(
+        "unknown GPU",
+        on(GPU, "hardware_gpus", "model", to="h100-sxm-80gb"),
+        at=(HARDWARE, "hardware_gpus.model"),
+        value="h100-sxm-80gb",
+        why="no such model",
+        remedy="write h100-sxm5-80gb",
+    ),
+    case(
+        "count without a board",
+        on(GPU, "hardware_gpus", "count", to=7),
+        at=(HARDWARE, "hardware_gpus.count"),
+        value="7",
+        why="boards of 4 or 8",
+        remedy="correct the count",
+    ),
+    case(
+        "count as text",
+        on(GPU, "hardware_gpus", "count", to="8"),
+        at=(HARDWARE, "hardware_gpus.count"),
+        value="8",
+        why="whole number, not text",
+        remedy="whole number",
+    ),
+    case(
+        "no GPUs in a GPU node",
+        on(GPU, "hardware_gpus", to=REMOVED),
+        at=(HARDWARE, "hardware_gpus"),
+        value="(not set)",
+        why="says nothing of its GPUs",
+        remedy="hardware_gpus: {model:",
+    ),
+    case(
+        "GPUs as a list",
+        on(GPU, "hardware_gpus", to=["h100-sxm5-80gb"]),
+        at=(HARDWARE, "hardware_gpus"),
+        value="h100-sxm5-80gb",
+        why="must be a dictionary, not a list",
+        remedy="dictionary",
+    ),
+    case(
+        "driver older than the GPU",
+        on("prod-gpu3", "hardware_gpus", to={"model": "b300-sxm6-270gb", "count": 8}),
+        on("prod-gpu3", "version_nvidia_driver", to="575.57.08"),
+        on("prod-gpu3", "version_cuda", to=["12.9"]),
+        on("prod-gpu3", "version_nvidia_fabric_manager", to="575.57.08"),
+        at=(VERSIONS, "version_nvidia_driver"),
+        value="575.57.08",
+        why="does not know b300-sxm6-270gb",
+        remedy=">=580",
+    ),
+    case(
+        "CUDA without code for the GPU",
+        on(GPU, "hardware_gpus", to={"model": "v100-sxm2-32gb", "count": 8}),
+        at=(VERSIONS, "version_cuda[0]"),
+        value="13.0",
+        why="no code for v100-sxm2-32gb",
+        remedy="out of version_cuda",
+    ),
+    case(
+        "proprietary module on Blackwell",
+        on(GPU, "hardware_gpus", to={"model": "b200-sxm6-180gb", "count": 8}),
+        on(GPU, "nvidia_driver_kernel_module", to="proprietary"),
+        at=(SITE, "nvidia_driver_kernel_module"),
+        value="proprietary",
+        why="open kernel module only",
+        remedy="write open",
+    ),
+    case(
+        "open module on Volta",
+        on(GPU, "hardware_gpus", to={"model": "v100-sxm2-32gb", "count": 8}),
+        on(GPU, "nvidia_driver_kernel_module", to="open"),
+        on(GPU, "version_cuda", to=["12.9"]),
+        at=(SITE, "nvidia_driver_kernel_module"),
+        value="open",
+        why="proprietary kernel module only",
+        remedy="write proprietary",
+    ),
+]
