@@ -22,7 +22,10 @@ ADDRESS = "127.0.0.1"
 SERVICE_RANGE = "10.96.0.0/16"
 SERVICE_ADDRESS = "10.96.0.1"
 POD_RANGE = "10.244.0.0/16"
-NODE_LEASE_SECONDS = 40  # kubelet's own default
+# Far above kubelet's 40 s: here a late heartbeat tells of a busy laptop, not of a dead host, and a thousand
+# nodes that renew every ten seconds cost more than everything else.
+NODE_LEASE_SECONDS = 600
+NODE_GRACE_SECONDS = 2 * NODE_LEASE_SECONDS
 PARTS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok")
 
 # What KWOK may do: play kubelets, nothing else.
@@ -58,9 +61,9 @@ class ControlPlane:
         folder.mkdir(parents=True, mode=0o700)
         self.folder, self._programs, self._tuning = folder, programs, tuning or Tuning()
         self.processes = Group(folder, keep=keep)
-        self._etcd, self._etcd_peer, self._api, self._manager, self._scheduler = free_ports(5)
+        self._etcd, self._etcd_peer, self.port, self._manager, self._scheduler = free_ports(5)
         self._make_identities()
-        self.api = Api(self._api, self._authority.certificate, self._admin)
+        self.api = Api(self.port, self._authority.certificate, self._admin)
         self.kubeconfig = self.user("admin", ["system:masters"], self._admin)
 
     def __enter__(self) -> "ControlPlane":
@@ -92,16 +95,17 @@ class ControlPlane:
         """A kubeconfig for a user with a certificate of its own."""
         pair = identity or self._authority.client(name, groups)
         path = self.folder / f"{name.replace(':', '-')}.kubeconfig"
-        return kubeconfig.write(path, f"https://{ADDRESS}:{self._api}", self._authority.certificate, pair)
+        return kubeconfig.write(path, f"https://{ADDRESS}:{self.port}", self._authority.certificate, pair)
 
     def api_as(self, name: str, groups: Iterable[str] = ()) -> Api:
         """The API as another user."""
-        return Api(self._api, self._authority.certificate, self._authority.client(name, groups))
+        return Api(self.port, self._authority.certificate, self._authority.client(name, groups))
 
     def _make_identities(self) -> None:
         folder = self.folder / "pki"
         self._authority = pki.Authority(folder / "kubernetes", "kubernetes-ca")
         self._etcd_authority = pki.Authority(folder / "etcd", "etcd-ca")
+        self._front_proxy = pki.Authority(folder / "front-proxy", "front-proxy-ca")
         local = [ADDRESS, "localhost"]
         names = ["kubernetes", "kubernetes.default", "kubernetes.default.svc", SERVICE_ADDRESS]
         self._api_server = self._authority.server("kube-apiserver", [*local, *names])
@@ -149,10 +153,15 @@ class ControlPlane:
             "bind-address": ADDRESS,
             "advertise-address": ADDRESS,
             "endpoint-reconciler-type": "none",  # a loopback address may not stand in an endpoint
-            "secure-port": self._api,
+            "secure-port": self.port,
             "tls-cert-file": self._api_server.certificate,
             "tls-private-key-file": self._api_server.key,
             "client-ca-file": self._authority.certificate,
+            "requestheader-client-ca-file": self._front_proxy.certificate,
+            "requestheader-allowed-names": "front-proxy-client",
+            "requestheader-username-headers": "X-Remote-User",
+            "requestheader-group-headers": "X-Remote-Group",
+            "requestheader-extra-headers-prefix": "X-Remote-Extra-",
             "service-cluster-ip-range": SERVICE_RANGE,
             "service-account-issuer": "https://kubernetes.default.svc",
             "service-account-key-file": self._accounts.certificate,
@@ -186,6 +195,7 @@ class ControlPlane:
             "root-ca-file": self._authority.certificate,
             "service-account-private-key-file": self._accounts.key,
             "use-service-account-credentials": "true",
+            "node-monitor-grace-period": f"{NODE_GRACE_SECONDS}s",
             "leader-elect": "false",
             "profiling": "false",
         }
@@ -228,6 +238,7 @@ class ControlPlane:
             "manage-all-nodes": "true",
             "node-lease-duration-seconds": NODE_LEASE_SECONDS,
             "cidr": POD_RANGE,
+            "v": "WARN",
         }
         return self._command("kwok", flags, lambda: True)
 

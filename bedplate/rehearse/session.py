@@ -17,6 +17,7 @@ from bedplate.rehearse.verdict import Snapshot, Verdict
 from bedplate.tools import locate
 
 CONTROLLERS = {"Deployment": "apps/v1", "StatefulSet": "apps/v1", "Job": "batch/v1"}
+NAME = "rehearsal"
 KINDS = ("control_plane", "gpu_nodes", "storage_nodes", "edge_nodes")
 NODES_READY = 120.0  # seconds; a thousand nodes take ten
 STUCK = 12.0  # seconds that a pod may stay unplaced before the answer counts as given
@@ -24,9 +25,9 @@ WATCH_EVERY = 2.0
 UP_LIMIT = 900.0  # seconds for one `pulumi up`, whatever happens
 
 
-def folder(environment: str) -> Path:
-    """Where the rehearsal of an environment lies."""
-    return paths.state(environment) / "rehearsal"
+def folder(environment: str, name: str = NAME) -> Path:
+    """Where a rehearsal of an environment lies; one of another name does not touch one that was kept."""
+    return paths.state(environment) / name
 
 
 def end(environment: str) -> list[str]:
@@ -45,10 +46,11 @@ class Session:
         keep: bool = False,
         scale: float = stages.DEFAULT_SCALE,
         tuning: Tuning | None = None,
+        name: str = NAME,
     ) -> None:
         self.inventory, self._keep, self._scale = inventory, keep, scale
         self.programs = locate.require("rehearsal")
-        self.folder = folder(inventory.environment)
+        self.folder = folder(inventory.environment, name)
         self.control_plane = ControlPlane(self.folder, self.programs, keep=keep, tuning=tuning)
         self.api = self.control_plane.api
         self.program = Program(

@@ -121,6 +121,7 @@ def stages(scale: float = DEFAULT_SCALE) -> list[dict[str, Any]]:
             _RUNNING,
             _after(START, DEFAULT_START_SECONDS, scale),
         ),
+        _stage("pod-ready-again", "Pod", [_ALIVE, _phase("Running"), _ready("False")], _RUNNING),
         _stage(
             "pod-complete",
             "Pod",
@@ -151,6 +152,10 @@ def _stage(
     if delay:
         spec["delay"] = delay
     return {"apiVersion": "kwok.x-k8s.io/v1alpha1", "kind": "Stage", "metadata": {"name": name}, "spec": spec}
+
+
+def _ready(status: str) -> dict[str, Any]:
+    return {"key": _READY, "operator": "In", "values": [status]}
 
 
 def _phase(name: str) -> dict[str, Any]:

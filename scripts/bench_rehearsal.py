@@ -1,0 +1,102 @@
+#!/usr/bin/env python3
+"""How fast the rehearsal's control plane takes in a large site: 1,000 nodes of 8 GPUs, a deployment of 2,000
+pods of 4 GPUs, until every pod is Ready. Default client rates of the control plane against ours, in one run.
+
+Usage: scripts/bench_rehearsal.py [--nodes 1000] [--pods 2000] [--record ENV]
+"""
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from bedplate import evidence
+from bedplate.console import progress
+from bedplate.rehearse import stages
+from bedplate.rehearse.client import Api
+from bedplate.rehearse.control_plane import ControlPlane, Tuning
+from bedplate.tools import locate
+
+GPUS_PER_NODE = 8
+GOAL = 60  # seconds until Ready
+DEPLOYMENTS = "/apis/apps/v1/namespaces/default/deployments"
+MIB = 2**20
+
+
+def node(index: int) -> dict[str, Any]:
+    """One of many equal GPU nodes."""
+    resources = {"cpu": "128", "memory": "2Ti", "pods": "110", "nvidia.com/gpu": str(GPUS_PER_NODE)}
+    name = f"gpu{index:04}"
+    return {
+        "metadata": {"name": name, "labels": {"kubernetes.io/hostname": name}},
+        "status": {"capacity": resources, "allocatable": resources},
+    }
+
+
+def deployment(pods: int, gpus: int) -> dict[str, Any]:
+    """Pods that together fill every GPU."""
+    labels = {"app": "model"}
+    resources = {"limits": {"nvidia.com/gpu": str(gpus)}, "requests": {"cpu": "8", "memory": "64Gi"}}
+    container = {"name": "model", "image": "registry.example.internal/model:1.0", "resources": resources}
+    return {
+        "metadata": {"name": "model"},
+        "spec": {
+            "replicas": pods,
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
+        },
+    }
+
+
+def ready_pods(api: Api) -> int:
+    """Pods of the deployment that are Ready."""
+    return int(api.get(f"{DEPLOYMENTS}/model")["status"].get("readyReplicas", 0))
+
+
+def measure(tuning: Tuning, nodes: int, pods: int, label: str) -> tuple[float, int]:
+    """Seconds from the deployment until the last pod is Ready; resident bytes of all programs."""
+    with tempfile.TemporaryDirectory() as folder:
+        plane = ControlPlane(Path(folder) / "bench", locate.require("rehearsal"), tuning=tuning)
+        with plane, progress(f"{label}: {pods} pods on {nodes} nodes", total=pods) as step:
+            plane.start(stages.stages())
+            plane.api.create_all("/api/v1/nodes", map(node, range(nodes)))
+            begin = time.monotonic()
+            plane.api.create(DEPLOYMENTS, deployment(pods, nodes * GPUS_PER_NODE // pods))
+            ready = 0
+            while ready < pods:
+                time.sleep(0.5)
+                before, ready = ready, ready_pods(plane.api)
+                step.advance(ready - before)
+            return time.monotonic() - begin, sum(plane.processes.memory().values())
+
+
+def main() -> None:
+    """Both measurements and their ratio."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--nodes", type=int, default=1000)
+    parser.add_argument("--pods", type=int, default=2000)
+    parser.add_argument("--record", metavar="ENV", help="write an evidence record for this environment")
+    options = parser.parse_args()
+    ours, memory = measure(Tuning(), options.nodes, options.pods, "our client rates")
+    theirs, _ = measure(Tuning(client_qps=0), options.nodes, options.pods, "default client rates")
+    gpus = options.nodes * GPUS_PER_NODE
+    print(f"{options.nodes} nodes, {gpus} GPUs, {options.pods} pods until Ready")  # noqa: T201
+    print(f"default {theirs:.1f} s, ours {ours:.1f} s, ratio {theirs / ours:.1f}, {memory // MIB} MiB")  # noqa: T201
+    if options.record:
+        evidence.record(
+            options.record,
+            "platform.rehearsal.scale",
+            f"{options.nodes} GPU nodes and {options.pods} pods until all are Ready",
+            round(ours, 1),
+            unit="s",
+            goal=f"< {GOAL}",
+            proved_on="rehearsal",
+            command=f"scripts/bench_rehearsal.py --nodes {options.nodes} --pods {options.pods} --record ENV",
+        )
+
+
+if __name__ == "__main__":
+    main()
