@@ -1,11 +1,10 @@
 """One rehearsal under way: the control plane with the inventory's nodes, and the program against it."""
 
-import secrets
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from bedplate import paths
+from bedplate import paths, stack_secrets
 from bedplate.errors import BedplateError
 from bedplate.inventory import Inventory
 from bedplate.rehearse import nodes, objects, stages, verdict, volumes
@@ -92,10 +91,15 @@ class Session:
             time.sleep(0.3)
 
     def prepare(self) -> None:
-        """Make the stack with fresh secrets; nothing of an earlier rehearsal is used."""
+        """Make the stack and its secrets, as `bedplate secrets` does; all of them fresh."""
         self.program.init()
-        for name, entry in self.inventory.shared.get("catalogue_secrets", {}).items():
-            self.program.set_secret(f"bedplate:{name}", secrets.token_urlsafe(int(entry["bytes"])))
+        catalogue = self.inventory.shared.get("catalogue_secrets", {})
+        stack_secrets.ensure(
+            lambda arguments, text: self.program.call(*arguments, text=text),
+            self.inventory.environment,
+            catalogue,
+            rotate=[],
+        )
 
     def watcher(self) -> Callable[[], str]:
         """For ``Program.up``: says why to stop as soon as it is clear that something will never be placed."""

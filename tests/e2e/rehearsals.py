@@ -1,6 +1,7 @@
 """What the rehearsal's end-to-end tests share: a session on a small program, and evidence with the command
 that repeats it."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -30,3 +31,17 @@ def proved(environment: str, name: str, claim: str, value: evidence.Value, test:
         command=command,
         **more,
     )
+
+
+def after_steps(count: int, act: Callable[[], None]) -> Callable[[dict[str, Any]], None]:
+    """Do something once, when Pulumi has begun with that many resources."""
+    seen = 0
+
+    def on_event(event: dict[str, Any]) -> None:
+        nonlocal seen
+        if "resourcePreEvent" in event:
+            seen += 1
+            if seen == count:
+                act()
+
+    return on_event

@@ -1,12 +1,11 @@
 """The rehearsal when things break: killed servers, Ctrl-C, pods that do not fit."""
 
 import time
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
 import yaml
-from rehearsals import SMALL_PROGRAM, proved, small_session
+from rehearsals import SMALL_PROGRAM, after_steps, proved, small_session
 
 from bedplate.rehearse.processes import start_time, stop_recorded
 from bedplate.rehearse.session import Session
@@ -31,20 +30,6 @@ def before(session: Session) -> Iterator[set[tuple[str, str, str]]]:
     yield objects
     assert session.program.destroy().ok
     assert sorted(session.api.everything() - objects) == []
-
-
-def after_steps(count: int, act: Callable[[], None]) -> Callable[[dict[str, Any]], None]:
-    """Do something once, when Pulumi has begun with that many resources."""
-    seen = 0
-
-    def on_event(event: dict[str, Any]) -> None:
-        nonlocal seen
-        if "resourcePreEvent" in event:
-            seen += 1
-            if seen == count:
-                act()
-
-    return on_event
 
 
 def configure(session: Session, deployments: list[tuple[str, int, int]]) -> None:
