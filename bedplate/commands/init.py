@@ -32,8 +32,8 @@ def run(
 ) -> None:
     """Write the smallest inventory that passes the check, into inventories/ENVIRONMENT.
 
-    Asks a dozen questions, or takes the answers from a file. Nothing that exists is overwritten. Disks and NICs
-    are planned ones until `bedplate discover --write` has read the real ones.
+    Asks a dozen questions, or takes the answers from a file. Nothing that exists is overwritten. Disks and
+    NICs are planned ones until `bedplate discover --write` has read the real ones.
     """
     known = yaml.safe_load((paths.COMMON / "gpus.yml").read_text())["catalogue_gpus"]
     wanted = given.read(answers) if answers else ask(environment or _name(), known)

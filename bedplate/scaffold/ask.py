@@ -48,7 +48,11 @@ def _gpu_nodes(known: list[str]) -> Machines:
     count = _number("GPU nodes", 1)
     model = _text("Model of their GPUs", "h100-sxm5-80gb")
     while model not in known:
-        err.print(f"{model} is not in inventories/_common/gpus.yml: {choose(model, known)}", style="yellow")
+        err.print(
+            f"{model} is not in inventories/_common/gpus.yml: {choose(model, known)}",
+            style="yellow",
+            soft_wrap=True,
+        )
         model = _text("Model of their GPUs", "h100-sxm5-80gb")
     gpus = _number("GPUs in each", 8)
     cpus = _number("CPU threads in each", 64)
@@ -79,7 +83,7 @@ def _subnet(question: str, default: str) -> str:
         try:
             return str(ip_network(text))
         except ValueError as error:
-            err.print(f"{error}; write it like {default}", style="yellow")
+            err.print(f"{error}; write it like {default}", style="yellow", soft_wrap=True)
 
 
 def confirm(question: str) -> bool:

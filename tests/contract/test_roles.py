@@ -1,4 +1,4 @@
-"""A role says each thing once, and what it says agrees: defaults, argument spec, tasks, reference, scenarios."""
+"""A role says each thing once, and what it says agrees: defaults, spec, tasks, reference, scenarios."""
 
 import re
 from functools import cache
