@@ -15,6 +15,7 @@ DEFAULT_SCALE = 0.01  # 10 minutes of loading take 6 seconds
 
 _READY = '.status.conditions.[] | select( .type == "Ready" ) | .status'
 _ALIVE = {"key": ".metadata.deletionTimestamp", "operator": "DoesNotExist"}
+_DELETED = {"key": ".metadata.deletionTimestamp", "operator": "Exists"}
 
 _NODE = """\
 {{ $now := Now }}
@@ -109,6 +110,30 @@ containerStatuses:
 phase: Succeeded
 """
 
+_ENDED = """\
+{{ $when := Now | Quote }}
+conditions:
+- lastTransitionTime: {{ $when }}
+  status: "False"
+  type: Ready
+  reason: PodFailed
+- lastTransitionTime: {{ $when }}
+  status: "False"
+  type: ContainersReady
+  reason: PodFailed
+containerStatuses:
+{{ range .spec.containers }}
+- image: {{ .image | Quote }}
+  name: {{ .name | Quote }}
+  ready: false
+  started: false
+  restartCount: 0
+  state:
+    terminated: {exitCode: 143, reason: Error, startedAt: {{ $when }}, finishedAt: {{ $when }}}
+{{ end }}
+phase: Failed
+"""
+
 
 def stages(scale: float = DEFAULT_SCALE) -> list[dict[str, Any]]:
     """Every stage; ``scale`` multiplies the seconds that pods take."""
@@ -133,7 +158,9 @@ def stages(scale: float = DEFAULT_SCALE) -> list[dict[str, Any]]:
             _SUCCEEDED,
             _after(RUN, DEFAULT_RUN_SECONDS, scale),
         ),
-        _stage("pod-delete", "Pod", [{"key": ".metadata.deletionTimestamp", "operator": "Exists"}]),
+        # As kubelet does: containers end first, which the Job controller waits for, then the pod is gone.
+        _stage("pod-end", "Pod", [_DELETED, _phase("Pending", "Running")], _ENDED),
+        _stage("pod-delete", "Pod", [_DELETED, _phase("Failed", "Succeeded")]),
     ]
 
 
@@ -158,8 +185,8 @@ def _ready(status: str) -> dict[str, Any]:
     return {"key": _READY, "operator": "In", "values": [status]}
 
 
-def _phase(name: str) -> dict[str, Any]:
-    return {"key": ".status.phase", "operator": "In", "values": [name]}
+def _phase(*names: str) -> dict[str, Any]:
+    return {"key": ".status.phase", "operator": "In", "values": list(names)}
 
 
 def _after(annotation: str, default: float, scale: float) -> dict[str, Any]:
