@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from bedplate.console import err, out, print_json, progress
+from bedplate.console import err, out, print_json
 from bedplate.errors import BAD_INPUT, OUTSIDE_FAILED, BedplateError
 from bedplate.twin import faults, snapshots
 from bedplate.twin.lab import CPUS, MEMORY, Size, Twin
@@ -131,15 +131,13 @@ def power_cut(
 @app.command()
 def save(name: str, inventory: Inventory) -> None:
     """Save the disks of all machines as NAME; machines that run are powered down for it and booted again."""
-    with progress(f"saving the twin as {name}"):
-        snapshots.save(Twin.load(inventory), name)
+    snapshots.save(Twin.load(inventory), name)
 
 
 @app.command()
 def restore(name: str, inventory: Inventory) -> None:
     """Put all machines back into the state NAME and boot them."""
-    with progress(f"restoring the twin to {name}"):
-        snapshots.restore(Twin.load(inventory), name)
+    snapshots.restore(Twin.load(inventory), name)
 
 
 @disk.command("pull")

@@ -89,13 +89,15 @@ def fill(machine: VirtualMachine, mount: str) -> None:
     file, here = shlex.quote(f"{mount}/{FILLER}"), shlex.quote(mount)
     free = f"$(df --output=avail -B1 {here} | tail -1)"
     script = (
-        f"mountpoint -q {here} || {{ echo not a mount point >&2; exit 1; }}; "
+        f"mountpoint -q {here} || {{ echo it is not a mount point >&2; exit 1; }}; "
         f"n={free}; [ $n -lt 4096 ] || fallocate -l $n {file}.0 2>/dev/null; "
         # metadata takes part of what df calls free: the rest is filled until the file system says no
         f"dd if=/dev/zero of={file}.1 bs=64k status=none 2>/dev/null; sync {here}; "
         f"[ {free} -lt 65536 ] || {{ df {here} >&2; exit 1; }}"
     )
-    machine.ssh(f"sudo sh -c {shlex.quote(script)}", check=True)
+    done = machine.ssh(f"sudo sh -c {shlex.quote(script)}")
+    if done.code != 0:
+        raise BedplateError(f"{machine.name}: {mount} could not be filled: {done.err.strip()}")
 
 
 def unfill(machine: VirtualMachine, mount: str) -> None:

@@ -83,6 +83,7 @@ class VirtualMachine:
         if self.running:
             return
         (self.folder / "run" / f"{self.name}.qmp").unlink(missing_ok=True)
+        self.connection.hang_up(self.name)
         defects = self.defects
         command = qemu.machine(self.spec, self.hardware, defects.pulled)
         self._on = time.monotonic()
@@ -114,10 +115,15 @@ class VirtualMachine:
 
         Code 255: the machine could not be reached; 124: no end within ``limit`` seconds.
         """
-        argv = [*self.connection.ssh(self.name), command]
         try:
             done = subprocess.run(
-                argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=limit
+                [*self.connection.ssh(self.name), command],
+                cwd=self.folder,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=limit,
             )
             result = Result(done.returncode, done.stdout, done.stderr)
         except subprocess.TimeoutExpired:
@@ -130,6 +136,7 @@ class VirtualMachine:
     def power_cut(self) -> None:
         """Take the power away: SIGKILL. Disks behave as with a power-loss-protected cache (see qemu.py)."""
         process.stop(self._record, signal.SIGKILL)
+        self.connection.hang_up(self.name)
 
     def power_down(self, limit: float = 120) -> None:
         """Press the power button and wait; after ``limit`` seconds take the power away."""

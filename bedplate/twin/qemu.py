@@ -15,6 +15,7 @@ from typing import Any
 
 from bedplate.twin.spec import Disk, Machine, Management, Nic
 
+CHIPSET = "q35,sata=off,smbus=off,i8042=off,vmport=off"  # nothing that a server in a rack would be probed for
 ROTATION = {"ssd": 1, "hdd": 7200}  # as SCSI reports it: 1 means not rotating
 
 
@@ -39,7 +40,7 @@ def accelerate(accelerator: str) -> list[str]:
     """Accelerator and the best processor that it offers."""
     if accelerator == "kvm":
         return ["-accel", "kvm", "-cpu", "host"]
-    return ["-accel", "tcg,thread=multi,tb-size=256", "-cpu", "max"]
+    return ["-accel", "tcg,thread=multi,tb-size=256", "-cpu", "max,-svm"]
 
 
 def disk_file(machine: Machine, disk: Disk) -> str:
@@ -85,7 +86,7 @@ def nic_socket(machine: str, nic: str, side: str) -> str:
 def machine(machine: Machine, hardware: Hardware, pulled: Collection[str] = ()) -> list[str]:
     """The command that runs ``machine`` without the disks ``pulled`` (serials); it waits for ``cont``."""
     name = machine.name
-    command = ["qemu-system-x86_64", "-name", name, "-machine", "q35", *accelerate(hardware.accelerator)]
+    command = ["qemu-system-x86_64", "-name", name, "-machine", CHIPSET, *accelerate(hardware.accelerator)]
     command += ["-smp", str(hardware.cpus), "-m", str(hardware.memory), "-nodefaults", "-no-user-config"]
     command += ["-display", "none", "-S", "-device", "virtio-rng-pci"]
     command += ["-qmp", f"unix:run/{name}.qmp,server=on,wait=off"]

@@ -64,6 +64,8 @@ def files(machine: Machine, host_key: KeyPair, authorized: str) -> dict[str, tup
             "etc/hostname": (f"{machine.name}\n", 0o644),
             "etc/hosts": (f"127.0.0.1\tlocalhost\n127.0.1.1\t{machine.name}\n::1\tlocalhost\n", 0o644),
             f"home/{USER}/.ssh/authorized_keys": (f"{authorized} {USER}\n", 0o600),
+            # The user's own service manager then starts once, not with every login.
+            f"var/lib/systemd/linger/{USER}": ("", 0o644),
             "etc/ssh/ssh_host_ed25519_key": (host_key.private, 0o600),
             "etc/ssh/ssh_host_ed25519_key.pub": (f"{host_key.public}\n", 0o644),
         }

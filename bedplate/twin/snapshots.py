@@ -5,6 +5,7 @@ import subprocess
 from dataclasses import asdict
 from pathlib import Path
 
+from bedplate.console import progress
 from bedplate.errors import BAD_INPUT, BedplateError
 from bedplate.twin import qemu
 from bedplate.twin.lab import Twin
@@ -21,9 +22,10 @@ def save(twin: Twin, name: str) -> None:
             f"a state {name!r} is saved already", remedy="choose another name", code=BAD_INPUT
         )
     on = [m.name for m in twin.machines() if m.running]
-    twin.stop()
-    for machine in twin.machines():
-        _images(machine, "-c", name)
+    with progress(f"powering down, saving the disks as {name}"):
+        twin.stop()
+        for machine in twin.machines():
+            _images(machine, "-c", name)
     faults = {m.name: asdict(m.defects) for m in twin.machines()}
     _file(twin, name).parent.mkdir(exist_ok=True)
     _file(twin, name).write_text(json.dumps(faults))
