@@ -43,19 +43,18 @@ def show(outcome: Outcome) -> None:
     """The outcome for people: warnings, errors, one line of verdict."""
     if outcome.findings:
         console.print_error(BadInput(list(outcome.findings)))
-    counts = outcome.counts
-    looked = ", ".join(f"{count:,} {_noun(name, count)}" for name, count in counts.items() if count)
-    warned = (
-        f", {len(outcome.warnings)} {_noun('warnings', len(outcome.warnings))}" if outcome.warnings else ""
-    )
+    warned = _counted(len(outcome.warnings), "warnings")
     if outcome.errors:
-        wrong = f"{len(outcome.errors)} {_noun('errors', len(outcome.errors))}{warned}"
-        console.err.print(f"[red]✗[/] {outcome.environment}: {wrong}; nothing was touched", highlight=False)
+        says = ", ".join(filter(None, [_counted(len(outcome.errors), "errors"), warned]))
+        says = f"[red]✗[/] {outcome.environment}: {says}; nothing was touched"
+        console.err.print(says, highlight=False, soft_wrap=True)
     else:
-        console.out.print(f"[green]✓[/] {outcome.environment}: {looked}{warned}", highlight=False)
+        looked = [_counted(count, name) for name, count in outcome.counts.items()]
+        says = f"[green]✓[/] {outcome.environment}: {', '.join(filter(None, [*looked, warned]))}"
+        console.out.print(says, highlight=False, soft_wrap=True)
 
 
-def _noun(name: str, count: int) -> str:
-    special = {"gpus": "GPUs", "nics": "NICs"}
-    plural = special.get(name, name)
-    return plural if count != 1 else plural.removesuffix("s")
+def _counted(count: int, name: str) -> str:
+    """``3 hosts``, ``1 GPU``; nothing for none."""
+    plural = {"gpus": "GPUs", "nics": "NICs"}.get(name, name)
+    return f"{count:,} {plural if count != 1 else plural.removesuffix('s')}" if count else ""

@@ -1,0 +1,141 @@
+#!/usr/bin/env python3
+"""What a large inventory costs the controller: 1,000 hosts against 2, measured alternately in one run.
+
+    .venv/bin/python scripts/bench_inventory.py [--hosts 1000] [--rounds 3] [--record lab]
+
+Prints, for both sizes, `bedplate check`, and ansible-playbook limited to one host: a play of as many tasks
+as site.yml executes on a second run, none of which does anything, so that nothing but the controller's own
+work is measured. Times are CPU seconds of the programs, which other work on the machine changes little; wall
+time beside.
+"""
+
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import yaml
+
+from bedplate import evidence
+from bedplate.console import out, progress
+from bedplate.inventory import ansible_env, ansible_program
+from bedplate.scaffold.answers import Answers
+from bedplate.scaffold.generate import files, sample
+from bedplate.scaffold.write import write
+
+TASKS = 40  # goal for a second run of site.yml
+SMALL = 2
+NEW_HOST = "big-gpu1"
+COMMAND = "python scripts/bench_inventory.py --record {}"
+
+
+@dataclass(frozen=True)
+class Cost:
+    """CPU and wall seconds of one program."""
+
+    cpu: float
+    wall: float
+
+
+def main(
+    hosts: Annotated[int, typer.Option(help="Hosts of the large inventory", min=7)] = 1000,
+    rounds: Annotated[int, typer.Option(help="Measurements of each; the median counts", min=1)] = 3,
+    record: Annotated[str, typer.Option(help="Environment whose evidence is written")] = "",
+) -> None:
+    """Measure, print and record."""
+    with tempfile.TemporaryDirectory(prefix="bedplate-bench-") as name:
+        work = Path(name)
+        folders = {SMALL: work / "small", hosts: work / "large"}
+        for count, folder in folders.items():
+            write(files(two() if count == SMALL else sample(count)), folder)
+        play = work / "play.yml"
+        play.write_text(yaml.safe_dump([idle_play()]))
+        commands = {
+            (what, count): command(what, folder, play)
+            for count, folder in folders.items()
+            for what in ("check", "limit")
+        }
+        costs = measure(commands, rounds)
+    report(costs, hosts, record)
+
+
+def two() -> Answers:
+    """One machine of control plane and one GPU node."""
+    large = sample(7)
+    kinds = {name: replace(large.machines[name], count=1) for name in ("control_plane", "gpu_nodes")}
+    return replace(large, machines=kinds)
+
+
+def idle_play() -> dict[str, object]:
+    """As many tasks as a second run executes; each renders a variable, none changes anything."""
+    task = {"ansible.builtin.debug": {"msg": "{{ site_domain }} {{ vlan_network_addresses.cluster }}"}}
+    tasks = [{"name": f"Task {number}", **task} for number in range(TASKS)]
+    return {"name": "One host", "hosts": "all", "gather_facts": False, "connection": "local", "tasks": tasks}
+
+
+def command(what: str, folder: Path, play: Path) -> list[str]:
+    """The program to measure."""
+    if what == "check":
+        return [sys.executable, "-m", "bedplate", "check", "-i", str(folder)]
+    return [ansible_program("ansible-playbook"), str(play), "-i", str(folder), "--limit", NEW_HOST]
+
+
+def measure(commands: dict[tuple[str, int], list[str]], rounds: int) -> dict[tuple[str, int], Cost]:
+    """Median cost of every command; the commands take turns, so that a busy minute hits all of them."""
+    seen: dict[tuple[str, int], list[Cost]] = {key: [] for key in commands}
+    with progress("Measuring", total=rounds * len(commands)) as step:
+        for _ in range(rounds):
+            for key, words in commands.items():
+                step.say(f"{key[0]}, {key[1]} hosts")
+                seen[key].append(run(words))
+                step.advance()
+    return {
+        key: Cost(statistics.median(c.cpu for c in costs), statistics.median(c.wall for c in costs))
+        for key, costs in seen.items()
+    }
+
+
+def run(words: list[str]) -> Cost:
+    """One run, which has to succeed."""
+    before, begin = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
+    subprocess.run(words, check=True, capture_output=True, env=ansible_env())
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return Cost(cpu, time.monotonic() - begin)
+
+
+def report(costs: dict[tuple[str, int], Cost], hosts: int, environment: str) -> None:
+    """Print what was measured, and write it down where asked to."""
+    for (what, count), cost in costs.items():
+        name = "bedplate check" if what == "check" else f"{TASKS} idle tasks, --limit one host"
+        line = f"{name:36} {count:6,} hosts  {cost.cpu:6.2f} s CPU  {cost.wall:6.2f} s wall"
+        out.print(line, highlight=False, soft_wrap=True)
+    ratio = costs["limit", hosts].cpu / costs["limit", SMALL].cpu
+    out.print(f"adding one host to {hosts:,} against adding one to {SMALL}: {ratio:.2f}x", highlight=False)
+    if not environment:
+        return
+    save = {"proved_on": "program", "command": COMMAND.format(environment)}
+    cpu = round(costs["check", hosts].cpu, 1)
+    claim = f"CPU time of bedplate check of {hosts:,} generated hosts"
+    evidence.record(environment, "hosts.check.thousand", claim, cpu, unit="s", goal="< 10", **save)
+    claim = (
+        f"Controller's CPU time of {TASKS} tasks limited to one of {hosts:,} hosts, against one of {SMALL}"
+    )
+    evidence.record(
+        environment, "hosts.check.add_one", claim, round(ratio, 2), unit="x", goal="<= 1.2", **save
+    )
+    large, small = (sum(costs[what, n].cpu for what in ("check", "limit")) for n in (hosts, SMALL))
+    claim = f"The same with the check of the whole inventory before it: more CPU time than for {SMALL} hosts"
+    evidence.record(
+        environment, "hosts.check.add_one_checked", claim, round(large - small, 1), unit="s", **save
+    )
+
+
+if __name__ == "__main__":
+    typer.run(main)
