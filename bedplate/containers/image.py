@@ -31,7 +31,7 @@ OFFERED = ("chrony", "nftables", "smartmontools", "unattended-upgrades")
 NOT_NEEDED = ("/usr/share/man/*", "/usr/share/doc/*", "/usr/share/locale/*", "/usr/share/info/*")
 PLACES = (Path("/etc/apt/sources.list"), Path("/etc/apt/sources.list.d"))
 
-# Runs in the new file system: keeps the offered packages with an index, which becomes the only source, and takes
+# Runs in the new file system: keeps the offered packages with an index, which becomes the only source; takes
 # promtool, which judges metrics, out of a package of which nothing else is needed.
 OFFER = r"""
 set -e

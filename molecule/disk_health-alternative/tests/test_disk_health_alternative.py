@@ -10,4 +10,5 @@ def test_schedule_and_limits_are_the_sites(host):
 
 
 def test_metrics_come_every_hour(host):
-    assert "OnUnitActiveUSec=1h" in host.check_output("systemctl show disk-health.timer --property TimersMonotonic")
+    shown = host.check_output("systemctl show disk-health.timer --property TimersMonotonic")
+    assert "OnUnitActiveUSec=1h" in shown

@@ -3,7 +3,7 @@
 
 Disks: what `smartctl --json` says, under the names and labels of prometheus-community/smartctl_exporter, so
 that its dashboards and alerts work, and one verdict per disk and reason, `bedplate_disk_verdict`: 1 watch it,
-2 plan to replace it, 3 replace it now. Arrays: what node_exporter's own collector does not say, `bedplate_md_*`.
+2 plan to replace it, 3 replace it now. Arrays, as `bedplate_md_*`: what node_exporter itself does not say.
 
 Rules and thresholds: NVMe specification (critical warning, spare); Backblaze 2016 (ATA attributes before
 failures); wear in percent of the life that the maker states.
@@ -166,7 +166,7 @@ def array_samples(name, state):
     array = {"array": name}
     required = int(state["raid_disks"])
     members = state["members"].values()
-    active = sum("in_sync" in member for member in members)
+    active = sum("in_sync" in member and "faulty" not in member for member in members)
     found = [
         ("bedplate_md_members_required", array, required),
         ("bedplate_md_members_missing", array, max(0, required - active)),
