@@ -30,21 +30,27 @@ class ConfirmedAction(ActionBase):  # type: ignore[misc]  # Ansible has no types
         arguments = dict(self._task.args, transaction=uuid.uuid4().hex)
 
         def execute(**more: str) -> Result:
-            answer: Result = self._execute_module(module_args={**arguments, **more}, task_vars=task_vars)
+            wanted = {**arguments, **more}
+            answer: Result = self._execute_module(module_args=wanted, task_vars=task_vars)
             return answer
-
-        def ask() -> Result:
-            try:
-                return execute(state="confirmed")
-            except AnsibleConnectionFailure as error:
-                raise NoConnection from error
 
         first = execute()
         if not first.get("armed"):
             return first
         self._connection.reset()
-        with FreshConnections(self._connection, first.get("reconnect", "")):
-            result = confirm(first, ask)
+        # Where the way in moves, the host is at the new address if the change works, else at the old one.
+        places = [first["reconnect"], ""] if first.get("reconnect") else [""]
+
+        def ask() -> Result:
+            for place in places:
+                try:
+                    with FreshConnections(self._connection, place):
+                        return execute(state="confirmed")
+                except AnsibleConnectionFailure as error:
+                    lost = error
+            raise NoConnection from lost
+
+        result = confirm(first, ask)
         return {key: value for key, value in result.items() if key != "invocation"}
 
 
@@ -56,7 +62,7 @@ class FreshConnections:
         self._before: dict[str, Any] = {}
 
     def __enter__(self) -> None:
-        args = f"{FRESH} {self._option('ssh_args') or ''}"
+        args = f"{FRESH} {self._host_key()}{self._option('ssh_args') or ''}"
         for name, value in (("ssh_args", args), ("reconnection_retries", 0), ("host", self._host)):
             before = self._option(name)
             if value != "" and before is not None:
@@ -66,6 +72,13 @@ class FreshConnections:
     def __exit__(self, *exception: object) -> None:
         for name, value in self._before.items():
             self._connection.set_option(name, value)
+
+    def _host_key(self) -> str:
+        """The host keeps its key when it moves."""
+        if not self._host:
+            return ""
+        host, port = self._option("host"), self._option("port")
+        return f"-o HostKeyAlias={host if port in (None, 22) else f'[{host}]:{port}'} "
 
     def _option(self, name: str) -> Any:
         try:

@@ -59,8 +59,8 @@ def confirm(first: Result, ask: Callable[[], Result], clock: Clock | None = None
         "failed": True,
         "changed": True,
         "msg": f"{_tried(first)} Since then the host has not answered for {round(clock.now() - began)} s, "
-        f"although it takes the change back by itself after {first['rollback_after']} s. Look at its console; "
-        f"`sh {first['folder']}/restore.sh host` there does the same.",
+        f"although it takes the change back by itself after {first['rollback_after']} s. "
+        f"Look at its console: `sh {first['folder']}/restore.sh host` there does the same.",
     }
 
 

@@ -1,4 +1,4 @@
-"""Filters about networks: `network_peers`, other hosts to ask; `zone_interfaces`, the devices of each zone."""
+"""Filters about networks: `network_peers`, hosts to ask; `zone_interfaces`, devices of each zone."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any

@@ -152,8 +152,8 @@ def _from(client: str, sources: tuple[str, ...]) -> bool:
 
 
 def ruleset(allowed: Policy) -> str:
-    """The file for ``nft -f``. Declared, deleted and declared again, in one transaction: loading it twice ends in
-    the same state, and there is no moment without rules.
+    """The file for ``nft -f``. Declared, deleted and declared again, in one transaction: loading it twice
+    ends in the same state, and there is no moment without rules.
     """
     return f"""# Written by Bedplate (role firewall). Changes are lost: change the inventory instead.
 # Only this table is ours; nothing here touches another.
@@ -189,9 +189,9 @@ def _input(allowed: Policy) -> list[str]:
         rules.append(f"iifname {_names(allowed.trusted)} accept comment {_quoted('trusted')}")
     if allowed.session:
         session = allowed.session
+        way = f"iifname {_quoted(session.interface)} {_source((session.client,))}"
         rules.append(
-            f"iifname {_quoted(session.interface)} {_source((session.client,))}tcp dport {session.port} accept "
-            f"comment {_quoted('the controller, as it came in')}"
+            f"{way}tcp dport {session.port} accept comment {_quoted('the controller, as it came in')}"
         )
     for zone, interfaces in allowed.zones.items():
         for service in allowed.services.get(zone, ()):
@@ -201,10 +201,10 @@ def _input(allowed: Policy) -> list[str]:
 
 def _accept(zone: str, interfaces: tuple[str, ...], service: Service) -> list[str]:
     port = str(service.low) if service.low == service.high else f"{service.low}-{service.high}"
-    comment = _quoted(f"{zone}: {service.name}")
+    what, comment = f"{service.protocol} dport {port}", _quoted(f"{zone}: {service.name}")
     by_version = [tuple(s for s in service.sources if (":" in s) == six) for six in (False, True)]
     return [
-        f"iifname {_names(interfaces)} {_source(sources)}{service.protocol} dport {port} accept comment {comment}"
+        f"iifname {_names(interfaces)} {_source(sources)}{what} accept comment {comment}"
         for sources in (by_version if service.sources else [()])
         if sources or not service.sources
     ]

@@ -6,10 +6,10 @@ module: firewall
 short_description: One nftables table with the zones and services of the inventory
 description:
   - Renders table C(inet bedplate) and loads it in one transaction. No other table is read or changed.
-  - Compares what is loaded with what the file would load (in a network namespace of its own), so rules that were
-    changed by hand are seen and every run tells the truth.
-  - The connection by which the controller came in is let in, whatever the rules say; a change is armed and taken back
-    by the host unless a new connection of the controller confirms it.
+  - Compares what is loaded with what the file would load (in a network namespace of its own), so rules that
+    were changed by hand are seen and every run tells the truth.
+  - The connection by which the controller came in is let in, whatever the rules say; a change is armed and
+    taken back by the host unless a new connection of the controller confirms it.
 author: [Bedplate]
 options:
   state:
@@ -74,7 +74,6 @@ NAME = "firewall"
 UNIT = "bedplate-firewall.service"
 UNIT_PATH = Path("/etc/systemd/system") / UNIT
 WANTED_BY = Path("/etc/systemd/system/sysinit.target.wants") / UNIT
-# nftables.service empties everything when it starts or stops; with PartOf ours follows it and is loaded again.
 UNIT_TEXT = """# Written by Bedplate (role firewall).
 [Unit]
 Description=Packet filter of Bedplate (table {table})
@@ -82,7 +81,6 @@ DefaultDependencies=no
 Wants=network-pre.target
 Before=network-pre.target shutdown.target
 After=local-fs.target nftables.service
-PartOf=nftables.service
 Conflicts=shutdown.target
 
 [Service]
@@ -94,6 +92,14 @@ ExecReload={nft} -f {rules}
 [Install]
 WantedBy=sysinit.target
 """
+# nftables.service empties everything when it starts, reloads or stops; ours is then loaded again at once.
+BESIDE_PATH = Path("/etc/systemd/system/nftables.service.d/bedplate.conf")
+BESIDE_TEXT = """# Written by Bedplate (role firewall).
+[Service]
+ExecStartPost={nft} -f {rules}
+ExecReload={nft} -f {rules}
+ExecStopPost={nft} -f {rules}
+"""
 
 
 class Firewall:
@@ -103,8 +109,10 @@ class Firewall:
         self.module = module
         self.arguments = module.params
         self.transaction = Transaction(self.run, self.arguments["state_path"], NAME)
-        self.nft = shutil.which("nft", path="/usr/sbin:/sbin:/usr/bin")
-        if self.nft is None:
+        found = shutil.which("nft", path="/usr/sbin:/sbin:/usr/bin")
+        self.installed = found is not None
+        self.nft = found or "/usr/sbin/nft"
+        if not self.installed and not module.check_mode:
             module.fail_json(msg="nft is not installed: install package nftables")
         self.rules = Path(self.arguments["config_path"]) / "firewall.nft"
         self.session = self._session()
@@ -119,7 +127,10 @@ class Firewall:
 
     def run(self, command, data=None):
         """Run a program: code, output, errors; 127 when it is not there."""
-        return self.module.run_command(command, data=data, handle_exceptions=True)
+        try:
+            return self.module.run_command(command, data=data, handle_exceptions=False)
+        except OSError as error:
+            return 127, "", str(error)
 
     def loaded(self):
         """The table as the kernel has it; empty when it has none."""
@@ -127,7 +138,11 @@ class Firewall:
         return out if code == 0 else ""
 
     def expected(self, text):
-        """The table as nft lists it once ``text`` is loaded, found out where it does no harm."""
+        """The table as nft lists it once ``text`` is loaded, found out where it does no harm. In check mode
+        nft may not be there yet: then it is the text.
+        """
+        if not self.installed:
+            return text
         code, _, err = self.run([self.nft, "-c", "-f", "-"], data=text)
         if code != 0:
             self.module.fail_json(msg=f"nft does not take the rules, nothing was changed: {err.strip()}")
@@ -152,8 +167,10 @@ def present(firewall):
     _end_pending(firewall)
     text = ruleset(wanted)
     expected, loaded = firewall.expected(text), firewall.loaded()
-    unit = UNIT_TEXT.format(table=TABLE, nft=firewall.nft, rules=firewall.rules)
-    files = [_file(firewall.rules, text, "0600"), _file(UNIT_PATH, unit, "0644")]
+    words = {"table": TABLE, "nft": firewall.nft, "rules": firewall.rules}
+    files = [_file(firewall.rules, text, "0600")]
+    for path, content in ((UNIT_PATH, UNIT_TEXT), (BESIDE_PATH, BESIDE_TEXT)):
+        files.append(_file(path, content.format(**words), "0644"))
     files = [file for file in files if file.before != file.after]
     kept = f"{wanted.session.client} on {wanted.session.interface}" if wanted.session else ""
     if kept:
@@ -169,7 +186,9 @@ def present(firewall):
 
 
 def _apply(firewall, files, loaded, result):
-    """Arm, load, and leave it to a new connection of the controller to confirm; without SSH there is none to lose."""
+    """Arm, load, and leave it to a new connection of the controller to confirm; without SSH there is none to
+    lose.
+    """
     module, seconds = firewall.module, firewall.arguments["rollback_seconds"]
     tried = f"load table {TABLE}"
     said = {"id": firewall.arguments["transaction"], "tried": tried}

@@ -9,8 +9,8 @@ short_description: Configure bonds, VLANs, addresses, routes and MTU from the in
 description:
   - Observes the host, plans with a pure function, prints the plan in check mode and applies it otherwise.
   - A change that may cut the controller off is armed first. The host takes it back after O(rollback_seconds),
-  - A change that may cut the controller off is armed first. The host takes it back after O(rollback_seconds)
-    makes that connection.
+    or when it boots, unless a new connection of the controller confirms it; the action plugin of the same
+    name makes that connection.
   - Any other change is applied at once, and taken back at once when a gateway or peer that answered before
     stops answering.
   - Devices that the inventory does not name are never touched.
@@ -31,7 +31,10 @@ options:
   routes: {description: Static routes., type: list, elements: dict, default: []}
   dns: {description: Addresses of name servers., type: list, elements: str, default: []}
   peers: {description: Addresses of other hosts by network., type: dict, default: {}}
-  keep_peers: {description: A peer that answered before a change must answer after it., type: bool, default: true}
+  keep_peers:
+    description: A peer that answered before a change must answer after it.
+    type: bool
+    default: true
   lacp_partner:
     description: A bond of mode 802.3ad needs an answering switch.
     type: bool
@@ -56,7 +59,7 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-actions: {description: What is done to devices in words., type: list, elements: str, returned: state is present}
+actions: {description: What is done to devices., type: list, elements: str, returned: state is present}
 refusals:
   description: Everything that keeps the host from being configured.
   type: list
@@ -117,7 +120,10 @@ class Network:
 
     def run(self, command):
         """Run a program: code, output, errors; 127 when it is not there."""
-        return self.module.run_command(command, handle_exceptions=True)
+        try:
+            return self.module.run_command(command, handle_exceptions=False)
+        except OSError as error:
+            return 127, "", str(error)
 
     def look(self):
         """The host as it is."""
@@ -274,7 +280,7 @@ def _end_pending(network):
 
 
 def _must_answer(network, observed, todo):
-    """Who must answer after the change: whoever answers now, and a gateway that a working device gets anew."""
+    """Who must answer after the change: whoever answers now, and new gateways of working devices."""
     there = [t for t in network.targets() if t.device in observed.devices]
     must = {
         t

@@ -187,7 +187,8 @@ WORDS = {
     "a NIC that is not in the inventory": (
         {"links": link("data0", nics=["data9"])},
         [
-            "link data0: its NIC data9 is not in hardware_nics. hardware_nics of this host has: mgmt0, data0, data1; "
+            "link data0: its NIC data9 is not in hardware_nics. "
+            "hardware_nics of this host has: mgmt0, data0, data1; "
             "correct vlan_network_links"
         ],
     ),

@@ -1,4 +1,4 @@
-"""A change that may cut the controller off: its scripts, run for real, and the controller's half with a made-up host."""
+"""A change that may cut the controller off: scripts run for real, the controller with a made-up host."""
 
 import json
 import subprocess

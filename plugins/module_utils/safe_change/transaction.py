@@ -44,8 +44,7 @@ class Transaction:
         return None
 
     def outcome(self) -> dict[str, Any]:
-        """How the last change ended: ``outcome`` confirmed or restored, ``by`` whom, ``seconds`` since armed.
-        """
+        """How the last change ended: ``outcome`` confirmed or restored, ``by`` whom, ``seconds`` it took."""
         try:
             said = json.loads((self.folder / "outcome").read_text())
             known: dict[str, Any] = json.loads((self._last_marker()).read_text())
@@ -65,8 +64,7 @@ class Transaction:
             return None
 
     def arm(self, change: Change, said: dict[str, Any], seconds: int) -> None:
-        """Keep what is needed to go back, and see to it that the host goes back after ``seconds`` or a boot.
-        """
+        """Keep what is needed to go back, and make the host go back after ``seconds`` or a boot."""
         self._install_boot_unit()
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True, mode=0o700)

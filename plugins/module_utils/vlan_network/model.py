@@ -24,8 +24,7 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Route:
-    """A route of the main table; ``to`` is a network in CIDR notation, 0.0.0.0/0 or ::/0 for everything else.
-    """
+    """A route of the main table; ``to`` is a network in CIDR notation (0.0.0.0/0, ::/0: everything else)."""
 
     to: str
     via: str
@@ -100,8 +99,7 @@ class LiveRoute:
 
 @dataclass(frozen=True)
 class Owner:
-    """Another program that configures a device: its ``file`` mentions ``device`` (a name or a MAC address).
-    """
+    """Another program that configures a device: its ``file`` mentions ``device`` (name or MAC address)."""
 
     program: str
     file: str

@@ -1,5 +1,4 @@
-"""What programs and files of a host say, as the planner's words. Pure: text and parsed JSON in, records out.
-"""
+"""What programs and files of a host say, as the planner's words. Pure: text and JSON in, records out."""
 
 from __future__ import annotations
 
@@ -61,8 +60,7 @@ def routes(listing: list[dict[str, Any]]) -> tuple[LiveRoute, ...]:
 
 
 def way_in(ssh_connection: str, links: dict[str, Live]) -> WayIn | None:
-    """The controller's connection from the words of SSH_CONNECTION: client, its port, our address, our port.
-    """
+    """The controller's connection from SSH_CONNECTION: client, its port, our address, our port."""
     words = ssh_connection.split()
     if len(words) != 4:  # noqa: PLR2004
         return None
@@ -74,8 +72,7 @@ def way_in(ssh_connection: str, links: dict[str, Live]) -> WayIn | None:
 
 
 def claims_of_networkd(text: str) -> tuple[str, ...]:
-    """Devices that a .network or .netdev file of systemd-networkd is about: names, MAC addresses, patterns.
-    """
+    """Devices that a .network or .netdev file of networkd is about: names, MAC addresses, patterns."""
     found: list[str] = []
     section = ""
     for raw in text.splitlines():

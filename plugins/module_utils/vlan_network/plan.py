@@ -47,8 +47,7 @@ def file_changes(case: Situation) -> tuple[Write, ...]:
 
 
 def touched_devices(case: Situation) -> tuple[str, ...]:
-    """Our devices that something is done to, from below: new configuration, drift, another name, made anew.
-    """
+    """Our devices that something is done to, from below: other files, drift, another name, made anew."""
     after, before = render(case.desired), case.observed.files
     changed = {path for path, text in after.items() if before.get(path) != text}
     taken = tuple(claim for path in case.replaced for claim in case.observed.claims[path])

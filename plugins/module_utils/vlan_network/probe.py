@@ -1,5 +1,4 @@
-"""Who answers on which network. Asked by neighbour discovery, which no firewall filters and no routing helps.
-"""
+"""Who answers on which network. Asked by neighbour discovery: no firewall filters it, no routing helps."""
 
 from __future__ import annotations
 

@@ -46,8 +46,7 @@ class Situation:
 
     @cached_property
     def stacked(self) -> tuple[str, ...]:
-        """Bonds of nothing but our NICs, and VLANs on those or on our NICs, that the inventory does not name.
-        """
+        """Bonds of nothing but our NICs, and VLANs on those or our NICs, that the inventory does not name."""
         base = set(self.nics.values())
         found = [b.name for b in self._live(BOND) if self.members(b.name) and self.members(b.name) <= base]
         found += [v.name for v in self._live(VLAN) if v.parent in base | set(found)]
@@ -59,8 +58,7 @@ class Situation:
 
     @cached_property
     def replaced(self) -> tuple[str, ...]:
-        """Files of the same back end that ours take the place of: all they configure is ours or stands on it.
-        """
+        """Files of the same back end that ours replace: all that they configure is ours or stands on it."""
         ours = {word for d in self.desired.devices for word in self.identities(d)} | set(self.stacked)
         return tuple(
             path

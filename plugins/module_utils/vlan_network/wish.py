@@ -77,8 +77,7 @@ def _base(link: Data, mtu: int, nics: dict[str, Data]) -> list[Device]:
 def _with_networks(
     device: Device, networks: list[Data], addresses: dict[str, str], gateways: list[str], wrong: list[Refusal]
 ) -> Device:
-    """``device`` with the addresses and default routes of the networks that it carries untagged or as a VLAN.
-    """
+    """``device`` with the addresses and default routes of the networks that it carries."""
     found: list[str] = []
     routes: list[Route] = []
     for network in networks:
