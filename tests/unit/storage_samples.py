@@ -15,6 +15,16 @@ HOT = Tier("hot", 5, "/srv/hot", 4, "nvme")
 WARM = Tier("warm", 1, "/srv/warm", 2, "ssd", encrypt=True)
 COLD = Tier("cold", 1, "/srv/cold", 2, "hdd")
 SCRATCH = Tier("scratch", 0, "/srv/scratch", 2, "nvme")
+SETS: dict[str, tuple[Tier, ...]] = {
+    "raid5": (HOT,),
+    "raid1 encrypted": (WARM,),
+    "raid1": (COLD,),
+    "raid0": (SCRATCH,),
+    "raid0 of one disk": (Tier("one", 0, "/srv/one", 1, "nvme"),),
+    "raid6": (Tier("big", 6, "/srv/big", 4, "hdd"),),
+    "raid10 encrypted": (Tier("db", 10, "/srv/db", 4, "nvme", encrypt=True),),
+    "three tiers": (HOT, WARM, COLD),
+}
 
 
 def disk(name: str, kind: str = "nvme", **facts: Any) -> Disk:

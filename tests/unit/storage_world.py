@@ -6,10 +6,12 @@ says what each action does, and in which states a cut in its middle can leave th
 
 from dataclasses import dataclass, field, replace
 
-from storage_samples import member
+from storage_samples import SETTINGS, disks, host, member
 from storage_tiers import actions as do
 from storage_tiers import config
-from storage_tiers.model import Array, Content, Disk, Holder, Host, Mapping, Member, Record, Superblock
+from storage_tiers.converge import ROUNDS
+from storage_tiers.model import Array, Content, Disk, Holder, Host, Mapping, Member, Record, Superblock, Tier
+from storage_tiers.plan import Plan, plan
 
 NOISE = Content("bytes")
 OWN_BYTES = Content("bytes", own=True)
@@ -176,7 +178,39 @@ def pull(world: World, serial: str) -> World:
 
 def push(world: World, disk: Disk) -> World:
     """A disk is put in."""
-    return replace(world, host=replace(world.host, disks=(*world.host.disks, replace(disk, holders=()))))
+    return replace(world, host=replace(world.host, disks=(*world.host.disks, disk)))
+
+
+def planned(world: World, tiers: tuple[Tier, ...]) -> Plan:
+    """The plan, which must not refuse."""
+    wanted = plan(tiers, world.host, SETTINGS)
+    assert not wanted.refusals, "\n".join(map(str, wanted.refusals))
+    return wanted
+
+
+def converged(world: World, tiers: tuple[Tier, ...]) -> World:
+    """The world after as many runs as one module run makes rounds; the last plan is empty."""
+    for _ in range(ROUNDS):
+        wanted = planned(world, tiers)
+        if not wanted.actions:
+            return world
+        for action in wanted.actions:
+            world = carry_out(world, action)
+    raise AssertionError(f"still to do after {ROUNDS} rounds: {planned(world, tiers).lines}")
+
+
+def fresh(tiers: tuple[Tier, ...]) -> World:
+    """A host with exactly the disks that the tiers ask for, all empty."""
+    return World(host(*(disks(t.kind, t.count, f"{t.name}-") for t in tiers)))
+
+
+def cuts(world: World, tiers: tuple[Tier, ...]) -> list[World]:
+    """Every state that cutting the next round can leave."""
+    states = []
+    for action in planned(world, tiers).actions:
+        states += [world, *cut_states(world, action)]
+        world = carry_out(world, action)
+    return [*states, world]
 
 
 def essence(world: World) -> tuple[object, ...]:

@@ -7,54 +7,8 @@ from itertools import product
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from storage_samples import COLD, HOT, SCRATCH, SETTINGS, WARM, disks, host
-from storage_tiers.model import Tier
-from storage_tiers.plan import Plan, plan
-from storage_world import World, carry_out, cut_states, essence, reboot
-
-SETS: dict[str, tuple[Tier, ...]] = {
-    "raid5": (HOT,),
-    "raid1 encrypted": (WARM,),
-    "raid1": (COLD,),
-    "raid0": (SCRATCH,),
-    "raid0 of one disk": (Tier("one", 0, "/srv/one", 1, "nvme"),),
-    "raid6": (Tier("big", 6, "/srv/big", 4, "hdd"),),
-    "raid10 encrypted": (Tier("db", 10, "/srv/db", 4, "nvme", encrypt=True),),
-    "three tiers": (HOT, WARM, COLD),
-}
-ROUNDS = 5
-
-
-def fresh(tiers: tuple[Tier, ...]) -> World:
-    """A host with exactly the disks that the tiers ask for, all empty."""
-    return World(host(*(disks(t.kind, t.count, f"{t.name}-") for t in tiers)))
-
-
-def planned(world: World, tiers: tuple[Tier, ...]) -> Plan:
-    """The plan, which must not refuse."""
-    wanted = plan(tiers, world.host, SETTINGS)
-    assert not wanted.refusals, "\n".join(map(str, wanted.refusals))
-    return wanted
-
-
-def converged(world: World, tiers: tuple[Tier, ...]) -> World:
-    """The world after as many runs as one module run makes rounds; the last plan is empty."""
-    for _ in range(ROUNDS):
-        wanted = planned(world, tiers)
-        if not wanted.actions:
-            return world
-        for action in wanted.actions:
-            world = carry_out(world, action)
-    raise AssertionError(f"still to do after {ROUNDS} rounds: {planned(world, tiers).lines}")
-
-
-def cuts(world: World, tiers: tuple[Tier, ...]) -> list[World]:
-    """Every state that cutting the next round can leave."""
-    states = []
-    for action in planned(world, tiers).actions:
-        states += [world, *cut_states(world, action)]
-        world = carry_out(world, action)
-    return [*states, world]
+from storage_samples import SETS
+from storage_world import converged, cuts, essence, fresh, planned, reboot
 
 
 @pytest.mark.parametrize("tiers", SETS.values(), ids=SETS)

@@ -63,6 +63,9 @@ def in_use(disk: Disk) -> tuple[Found, ...]:
 
 def _in_use(disk: Disk) -> Iterator[Found]:
     spared = "if it can be spared"
+    if disk.system:  # its mounts are no news, and unmounting them no advice
+        yield Found("the running system lies on it", "leave it out of every tier", active=True)
+        return
     yield from (Found(what, remedy, active=True) for wrong, what, remedy in _unfit(disk) if wrong)
     for point in disk.mounts:
         yield Found(f"it is mounted at {point}", f"unmount it (umount {point}) {spared}", active=True)
@@ -80,7 +83,6 @@ def _in_use(disk: Disk) -> Iterator[Found]:
 def _unfit(disk: Disk) -> tuple[tuple[bool, str, str], ...]:
     no_serial = "give the disk one, or use another: without it could be mixed up"
     return (
-        (disk.system, "the running system lies on it", "leave it out of every tier"),
         (not disk.kind, "it is not a local NVMe, SSD or hard disk", "name another disk"),
         (not disk.serial, "it has no serial number", no_serial),
         (disk.size <= 0, "its size is zero", "check the drive and its cabling"),
