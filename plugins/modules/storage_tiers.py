@@ -25,15 +25,15 @@ options:
       mount: {description: Mount point, type: str, required: true}
       class: {description: Class of its disks, type: str, choices: [nvme, ssd, hdd]}
       count: {description: Exact number of disks of that class, type: int}
-      disks: {description: Serial numbers, in place of class and count, type: list, elements: str}
+      disks: {description: "Serial numbers, in place of class and count", type: list, elements: str}
       encrypt: {description: LUKS2 below the filesystem, type: bool, default: false}
       chunk: {description: Chunk of the array such as 128KiB, type: str}
       read_ahead: {description: Read-ahead of the array such as 4MiB, type: str}
       promise: {description: What the tier must reach; judged by storage_acceptance, type: dict}
   hardware_disks:
-    description: What the inventory says of the disks (C(serial), C(class), C(use)). Those with C(use=system)
-    are
-      never touched, and a class that differs from the kernel's is refused.
+    description: >-
+      What the inventory says of the disks (C(serial), C(class), C(use)). Those with C(use=system) are never
+      touched, and a class that differs from the kernel's is refused.
     type: list
     elements: dict
     default: []

@@ -47,7 +47,7 @@ def copy_programs(target: VirtualMachine) -> None:
             archive.add(path, path.name)
     command = f"sudo mkdir -p {FOLDER} && sudo tar -x -C {FOLDER}"
     way = target.connection.ssh(target.name)
-    subprocess.run([*way, command], input=data.getvalue(), check=True, timeout=120)
+    subprocess.run([*way, command], input=data.getvalue(), cwd=target.folder, check=True, timeout=120)
 
 
 def digest(target: VirtualMachine, serial: str) -> str:
@@ -89,7 +89,7 @@ class Session:
         way = target.connection.ssh(target.name)
         command = f"sudo python3 {FOLDER}/{program}"
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-        self.process = subprocess.Popen([*way, command], **pipes)
+        self.process = subprocess.Popen([*way, command], cwd=target.folder, **pipes)
 
     def ask(self, **request: Any) -> dict[str, Any]:
         """The answer to one request. Raises AssertionError with what the machine said when it failed."""

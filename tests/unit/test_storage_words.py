@@ -64,7 +64,7 @@ def test_geometry(tier, stripe, offset):
 def test_lines_of_others_stay_and_ours_stand_once():
     before = {
         config.FSTAB: "LABEL=root / ext4 defaults 0 1",
-        config.MDADM_CONF: "MAILADDR root\nARRAY /dev/md127 UUID=a:b:c:d name=x\nARRAY /dev/md0 UUID=1:2:3:4\n",
+        config.MDADM_CONF: "MAILADDR root\nARRAY /dev/md127 UUID=a:b:c:d\nARRAY /dev/md0 UUID=1:2:3:4\n",
     }
     once = config.texts([RECORD], [HOT], before, "/keys", "noatime")
     assert once[config.FSTAB].startswith("LABEL=root / ext4 defaults 0 1\n")
