@@ -10,7 +10,7 @@ description:
   - Removes every signature, discards, and zeroes where data of old partitions and arrays begins.
   - Refuses disks that are mounted, swapped to, held by an array or mapping, or that the system lies on, even
     with the right confirmation.
-  - A tier all of whose disks are wiped is forgotten. Its key file stays, since a disk that was pulled may need it.
+  - A tier all of whose disks are wiped is forgotten. Its key file stays, for a pulled disk may need it.
 options:
   host: {description: Name of the host as the inventory has it, type: str, required: true}
   disks: {description: Serial numbers, type: list, elements: str, required: true}
