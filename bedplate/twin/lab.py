@@ -17,7 +17,7 @@ from typing import Any
 
 from bedplate import inventory as inventories
 from bedplate import paths
-from bedplate.console import progress
+from bedplate.console import err, progress
 from bedplate.errors import BAD_INPUT, BedplateError
 from bedplate.twin import accelerator, connection, image, process, qemu, seed, spec
 from bedplate.twin.connection import Connection
@@ -290,8 +290,10 @@ def _orderly(undo: Callable[[], None]) -> Iterator[None]:
     before = signal.signal(signal.SIGTERM, signal.default_int_handler) if main else None
     try:
         yield
-    except BaseException:
+    except BaseException as error:
         undo()
+        if isinstance(error, KeyboardInterrupt):  # Typer ends with code 130 and says nothing
+            err.print("interrupted; what was started has been ended", style="yellow")
         raise
     finally:
         if main:
