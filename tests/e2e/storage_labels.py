@@ -80,7 +80,10 @@ def btrfs():
 MAGICS = {
     "ceph": [(0, b"bluestore block device\n0123456789abcdef\n")],
     "oracle": [(32, b"ORCLDISK")],
-    "bitlocker": [(0, b"\xeb\x58\x90-FVE-FS-")],
+    "bitlocker": [
+        (0, (b"\xeb\x58\x90-FVE-FS-".ljust(176, b"\0") + struct.pack("<Q", 65536))),
+        (65536, b"-FVE-FS-" + struct.pack("<HH", 64, 2)),
+    ],
     "iso9660": [(32768, b"\x01CD001\x01" + b" " * 32)],
     "squashfs": [(0, b"hsqs" + bytes(24) + struct.pack("<HH", 4, 0))],
     "vmfs": [(MIB, struct.pack("<I", 0xC001D00D))],
