@@ -1,0 +1,165 @@
+"""site.yml on the twin: bare machines become what the inventory says, whatever happens on the way.
+
+The cuts form a chain: every run continues what the cut before it left, so the last one has to mend all of it.
+"""
+
+import threading
+from collections.abc import Iterator
+from itertools import pairwise
+
+import pytest
+from conftest import LabTwin
+
+from bedplate import evidence, paths, playbook, site
+from bedplate.playbook import Event, PlaybookResult
+from bedplate.twin.lab import Twin
+from bedplate.twin.machine import VirtualMachine
+
+INVENTORY = paths.INVENTORIES / "lab"
+HOST = "lab-gpu1"
+SHORT = (0.35, 0.6, 0.9)  # where in site.yml the power goes, as shares of its tasks
+LONG = tuple((n + 1) / 21 for n in range(20))
+TASKS_GOAL = 40
+
+
+def record(twin: Twin, name: str, claim: str, value: float, command: str, **more: str) -> None:
+    machine: dict[str, str | int] = {"accelerator": twin.accelerator}
+    evidence.record(
+        "lab", f"hosts.{name}", claim, value, proved_on="twin", command=command, machine=machine, **more
+    )
+
+
+def run(twin: Twin, **options: object) -> PlaybookResult:
+    return playbook.run(INVENTORY, site.PLAYBOOK, overlays=[twin.overlay], **options)  # type: ignore[arg-type]
+
+
+def run_with_cut(twin: Twin, machine: VirtualMachine, at: int) -> bool:
+    """Run site.yml and cut the power of ``machine`` in its ``at``-th task; whether it came to that."""
+    started = 0
+    cut = threading.Event()
+
+    def watch(event: Event) -> None:
+        nonlocal started
+        started += event["event"] == "runner_on_start" and event["event_data"]["host"] == machine.name
+        if started >= at and not cut.is_set():
+            cut.set()
+            threading.Timer(1.5, machine.power_cut).start()  # in the middle of the task, not before it
+
+    run(twin, on_event=watch)
+    return cut.is_set() and not machine.running
+
+
+class Data:
+    """What a user stored on the tiers that are mounted; nothing of it may be lost."""
+
+    def __init__(self, machine: VirtualMachine) -> None:
+        self.machine, self.sums = machine, dict[str, str]()
+
+    def store(self) -> None:
+        """Put a file of 4 MiB on every mounted tier that has none yet."""
+        for tier in self._mounted() - set(self.sums):
+            file = f"{tier}/kept"
+            self._do(f"sudo dd if=/dev/urandom of={file} bs=1M count=4 conv=fsync status=none")
+            self.sums[tier] = self._do(f"sudo sha256sum {file}")
+
+    def lost(self) -> list[str]:
+        """Files that are not as they were stored; a tier that is gone counts."""
+        return [
+            tier
+            for tier, told in self.sums.items()
+            if self._do(f"sudo sha256sum {tier}/kept || true") != told
+        ]
+
+    def _mounted(self) -> set[str]:
+        return set(self._do("findmnt -rno TARGET -t xfs || true").split())
+
+    def _do(self, command: str) -> str:
+        return self.machine.ssh(command, limit=300, check=True).out.strip()
+
+
+def cut_and_converge(
+    lab_twin: LabTwin, shares: tuple[float, ...], command: str
+) -> tuple[PlaybookResult, Data, int]:
+    """A chain of runs with a power cut in each, then one that is left alone."""
+    twin = lab_twin.twin
+    machine = twin.machine(HOST)
+    data, cuts = Data(machine), 0
+    for before, share in pairwise((0.0, *shares)):
+        assert before < share
+        cuts += run_with_cut(twin, machine, at=max(1, round(share * TASKS_GOAL)))
+        twin.up()
+        assert data.lost() == []
+        data.store()
+    done = run(twin)
+    assert done.rc == 0, site.explain(done)
+    data.store()
+    record(twin, "power_cuts", "Power cuts during site.yml after which the next run converged", cuts, command)
+    return done, data, cuts
+
+
+@pytest.fixture(scope="module")
+def converged(lab_twin: LabTwin) -> Iterator[tuple[PlaybookResult, Data, int]]:
+    yield cut_and_converge(lab_twin, SHORT, "pytest tests/e2e/test_site.py")
+
+
+@pytest.mark.twin
+def test_it_converges_after_power_cuts_and_no_data_is_lost(
+    converged: tuple[PlaybookResult, Data, int],
+) -> None:
+    _, data, cuts = converged
+    assert cuts >= len(SHORT) - 1, "most of the cuts must have hit a running site.yml"
+    assert set(data.sums) == {"/srv/hot", "/srv/warm", "/srv/cold"}
+    assert data.lost() == []
+
+
+@pytest.mark.twin
+def test_the_second_run_changes_nothing(lab_twin: LabTwin, converged: object) -> None:
+    again = site.converge(INVENTORY, [lab_twin.twin.overlay], accelerator=lab_twin.twin.accelerator)
+    command = "bedplate up -i inventories/lab"
+    most = max(again.tasks.values())
+    record(
+        lab_twin.twin,
+        "second_run.changed",
+        "Tasks that a second site.yml changes, all hosts",
+        again.changed,
+        command,
+        goal="== 0",
+    )
+    record(
+        lab_twin.twin,
+        "second_run.tasks",
+        "Tasks that a second site.yml executes on one host",
+        most,
+        command,
+        goal=f"< {TASKS_GOAL}",
+    )
+    record(
+        lab_twin.twin,
+        "second_run.seconds",
+        "A second site.yml on two hosts takes",
+        round(again.seconds),
+        command,
+        unit="s",
+    )
+    assert again.changed_tasks == ()
+    assert most < TASKS_GOAL
+
+
+@pytest.mark.twin
+def test_check_mode_says_exactly_what_the_next_run_does(lab_twin: LabTwin, converged: object) -> None:
+    machine = lab_twin.twin.machine("lab-ctl1")
+    for drift in ("sysctl -qw vm.max_map_count=65530", "nft delete table inet bedplate"):
+        machine.ssh(f"sudo {drift}", check=True)
+    machine.ssh("echo '# drift' | sudo tee -a /etc/chrony/chrony.conf", check=True)
+    told = run(lab_twin.twin, limit=machine.name, tags="base,firewall", check=True)
+    done = run(lab_twin.twin, limit=machine.name, tags="base,firewall")
+    assert done.rc == 0, site.explain(done)
+    assert done.changed_tasks != (), "the drift must have been seen"
+    assert told.changed_tasks == done.changed_tasks
+
+
+@pytest.mark.chaos
+def test_twenty_power_cuts(lab_twin: LabTwin) -> None:
+    _, data, cuts = cut_and_converge(lab_twin, LONG, "make chaos")
+    again = run(lab_twin.twin)
+    assert (cuts >= len(LONG) - 2, data.lost(), again.changed) == (True, [], 0)
