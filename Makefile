@@ -3,7 +3,7 @@ ENV ?= lab
 BEDPLATE := .venv/bin/bedplate
 INVENTORY := inventories/$(ENV)
 
-.PHONY: help setup up down test lint bench chaos lock clean
+.PHONY: help setup up down test lint bench long chaos lock clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
@@ -25,6 +25,10 @@ lint: setup  ## every linter
 
 bench: setup  ## benchmarks: each compares two things in one run and prints the ratio
 	@scripts/bench
+
+long: setup  ## the proofs that are too slow for CI: every shape of disk in use, network rollback, all scenarios
+	@.venv/bin/pytest -q tests/e2e -m long
+	@scripts/molecule container twin
 
 chaos: setup  ## the long fault runs on the twin and the rehearsal
 	@.venv/bin/pytest -q tests/e2e -m chaos

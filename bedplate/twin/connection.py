@@ -111,6 +111,8 @@ def host_vars(connection: Connection, host: str) -> dict[str, str | int]:
         # Emulated disks cannot reach what the tiers promise: judged by their ratio to the raw members
         # instead.
         "storage_tiers_acceptance": "relative",
+        # Machines boot the image's own initial RAM disk; making theirs anew costs minutes and is never read.
+        "storage_tiers_initramfs": False,
         # Emulated hosts need minutes where real ones need seconds, and the twin's switch speaks no LACP.
         "vlan_network_rollback_seconds": 240,
         "vlan_network_lacp_partner": False,

@@ -12,6 +12,7 @@ from storage_bench import Session, digest, machine
 from bedplate import evidence
 from bedplate.twin.machine import VirtualMachine
 
+pytestmark = pytest.mark.long
 DISK, OTHER = "NVME000001", "NVME000002"
 COMMAND = "pytest tests/e2e/test_storage_refusals.py"
 # What the refusal must say it found.
