@@ -5,7 +5,6 @@ The cuts form a chain: every run continues what the cut before it left, so the l
 
 import threading
 from collections.abc import Iterator
-from itertools import pairwise
 
 import pytest
 from conftest import LabTwin
@@ -17,8 +16,9 @@ from bedplate.twin.machine import VirtualMachine
 
 INVENTORY = paths.INVENTORIES / "lab"
 HOST = "lab-gpu1"
-SHORT = (0.35, 0.6, 0.9)  # where in site.yml the power goes, as shares of its tasks
-LONG = tuple((n + 1) / 21 for n in range(20))
+# Where the power goes: the role whose change is under way, or the how manieth task of the run.
+SHORT = ("base : Write the configuration of SSH", "vlan_network : Bring", "storage_tiers : Plan")
+LONG = tuple(range(4, 24))
 TASKS_GOAL = 40
 
 
@@ -33,17 +33,21 @@ def run(twin: Twin, **options: object) -> PlaybookResult:
     return playbook.run(INVENTORY, site.PLAYBOOK, overlays=[twin.overlay], **options)  # type: ignore[arg-type]
 
 
-def run_with_cut(twin: Twin, machine: VirtualMachine, at: int) -> bool:
-    """Run site.yml and cut the power of ``machine`` in its ``at``-th task; whether it came to that."""
+def run_with_cut(twin: Twin, machine: VirtualMachine, at: str | int, seconds: float) -> bool:
+    """Run site.yml and cut the power of ``machine`` ``seconds`` into a task; whether it came to that."""
     started = 0
     cut = threading.Event()
 
     def watch(event: Event) -> None:
         nonlocal started
-        started += event["event"] == "runner_on_start" and event["event_data"]["host"] == machine.name
-        if started >= at and not cut.is_set():
+        data = event["event_data"]
+        if event["event"] != "runner_on_start" or data["host"] != machine.name:
+            return
+        started += 1
+        name = f"{data.get('role', '')} : {data.get('task', '')}"
+        if not cut.is_set() and (started >= at if isinstance(at, int) else name.startswith(at)):
             cut.set()
-            threading.Timer(1.5, machine.power_cut).start()  # in the middle of the task, not before it
+            threading.Timer(seconds, machine.power_cut).start()
 
     run(twin, on_event=watch)
     return cut.is_set() and not machine.running
@@ -78,15 +82,14 @@ class Data:
 
 
 def cut_and_converge(
-    lab_twin: LabTwin, shares: tuple[float, ...], command: str
+    lab_twin: LabTwin, points: tuple[str, ...] | tuple[int, ...], command: str
 ) -> tuple[PlaybookResult, Data, int]:
     """A chain of runs with a power cut in each, then one that is left alone."""
     twin = lab_twin.twin
     machine = twin.machine(HOST)
     data, cuts = Data(machine), 0
-    for before, share in pairwise((0.0, *shares)):
-        assert before < share
-        cuts += run_with_cut(twin, machine, at=max(1, round(share * TASKS_GOAL)))
+    for number, point in enumerate(points):
+        cuts += run_with_cut(twin, machine, point, seconds=2 + number * 5 % 11)
         twin.up()
         assert data.lost() == []
         data.store()
