@@ -143,7 +143,7 @@ class Network:
         silent, left = set(must_answer), None
         while True:
             left = self.plan(self.look())
-            silent -= probe.answering(self.run, silent)
+            silent -= probe.answering(self.run, silent, probe.ROUND_SECONDS)
             if left.empty and not silent:
                 return ""
             if time.monotonic() > end:

@@ -24,7 +24,7 @@ GOAL = 90
 TASKS_BUDGET = 6
 ARMED = "/var/lib/bedplate/safe_change/vlan_network/armed"
 
-pytestmark = pytest.mark.twin
+pytestmark = pytest.mark.long
 
 
 @dataclass
@@ -159,7 +159,7 @@ def test_a_wrong_vlan_id_on_the_data_link(site: Site) -> None:
 
 def test_a_wrong_gateway_on_the_management_link(site: Site) -> None:
     before, management = site.state(), site.network(zone="management")
-    wrong = management["gateway"].rsplit(".", 1)[0] + ".254"
+    wrong = management["gateway"].rsplit(".", 1)[0] + ".253"  # .254 is the name server of the twin
     said = site.refused(site_networks=site.networks(management["name"], gateway=wrong))
     assert f"gateway {wrong}" in said
     assert site.address(management["name"]) in said, "what came back is named"

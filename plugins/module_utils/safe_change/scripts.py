@@ -96,7 +96,7 @@ def restore_script(folder: str, change: Change) -> str:
         "\"$(cut -d' ' -f1 /proc/uptime)\" >outcome",
         "sync",
         "mv restoring restored",
-        f"systemctl stop {restore_unit(name)}.timer 2>/dev/null",
+        f'[ "$1" = boot ] || systemctl stop {restore_unit(name)}.timer 2>/dev/null',
         "exit 0",
     ]
     return "\n".join(lines) + "\n"
@@ -119,6 +119,7 @@ ConditionPathExistsGlob=|{state}/safe_change/*/restoring
 
 [Service]
 Type=oneshot
+TimeoutStartSec=120
 ExecStart=/bin/sh -c 'for script in {scripts}; do /bin/sh "$$script" boot; done'
 
 [Install]

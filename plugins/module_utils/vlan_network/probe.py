@@ -15,6 +15,7 @@ Run = Callable[[list[str]], "tuple[int, str, str]"]
 GATEWAY, PEER = "gateway", "peer"
 DISCARD = 9  # a datagram to the discard port makes the kernel look for the neighbour
 ROUND_SECONDS = 1.5
+PATIENCE_SECONDS = 5.0  # ends at once when everybody has answered
 HEADERS = 28  # IPv4 and ICMP
 
 
@@ -40,7 +41,7 @@ def targets(desired: Desired, peers: dict[str, list[str]]) -> tuple[Target, ...]
     return tuple(found.values())
 
 
-def answering(run: Run, asked: Iterable[Target], patience: float = ROUND_SECONDS) -> set[Target]:
+def answering(run: Run, asked: Iterable[Target], patience: float = PATIENCE_SECONDS) -> set[Target]:
     """Those of ``asked`` that answer within ``patience`` seconds."""
     left = set(asked)
     for target in left:
@@ -50,7 +51,7 @@ def answering(run: Run, asked: Iterable[Target], patience: float = ROUND_SECONDS
     while left:
         for target in left:
             _look_for(target)
-        time.sleep(min(ROUND_SECONDS / 3, patience))
+        time.sleep(ROUND_SECONDS / 3)
         known = _neighbours(run)
         found |= {t for t in left if (t.address, t.device) in known}
         left -= found
