@@ -7,8 +7,8 @@ from pkgutil import iter_modules
 import typer
 
 from bedplate import commands
-from bedplate.console import err, print_error
-from bedplate.errors import INTERRUPTED, BedplateError
+from bedplate.console import print_error
+from bedplate.errors import BedplateError
 from bedplate.errors import __doc__ as exit_codes
 
 app = typer.Typer(
@@ -29,12 +29,12 @@ for module in iter_modules(commands.__path__):
 
 
 def main() -> None:
-    """Run the command line; errors for users are printed without a traceback, with their exit code."""
+    """Run the command line; errors for users are printed without a traceback, with their exit code.
+
+    Ctrl-C is Typer's: it ends with 130; what was started is ended where it was started.
+    """
     try:
         app()
     except BedplateError as error:
         print_error(error)
         sys.exit(error.code)
-    except KeyboardInterrupt:
-        err.print("interrupted; what was started has been ended", style="yellow")
-        sys.exit(INTERRUPTED)

@@ -11,7 +11,6 @@ from typing import Any
 VERDICT_NO = 1
 BAD_INPUT = 2
 OUTSIDE_FAILED = 3
-INTERRUPTED = 130
 
 
 @dataclass(frozen=True)

@@ -86,17 +86,17 @@ phase: Running
 startTime: {{ $when }}
 """
 
-_SUCCEEDED = """\
+_TERMINATED = """\
 {{ $when := Now | Quote }}
 conditions:
 - lastTransitionTime: {{ $when }}
   status: "False"
   type: Ready
-  reason: PodCompleted
+  reason: %(pod_reason)s
 - lastTransitionTime: {{ $when }}
   status: "False"
   type: ContainersReady
-  reason: PodCompleted
+  reason: %(pod_reason)s
 containerStatuses:
 {{ range .spec.containers }}
 - image: {{ .image | Quote }}
@@ -105,34 +105,17 @@ containerStatuses:
   started: false
   restartCount: 0
   state:
-    terminated: {exitCode: 0, reason: Completed, startedAt: {{ $when }}, finishedAt: {{ $when }}}
+    terminated: {exitCode: %(code)d, reason: %(reason)s, startedAt: {{ $when }}, finishedAt: {{ $when }}}
 {{ end }}
-phase: Succeeded
+phase: %(phase)s
 """
-
-_ENDED = """\
-{{ $when := Now | Quote }}
-conditions:
-- lastTransitionTime: {{ $when }}
-  status: "False"
-  type: Ready
-  reason: PodFailed
-- lastTransitionTime: {{ $when }}
-  status: "False"
-  type: ContainersReady
-  reason: PodFailed
-containerStatuses:
-{{ range .spec.containers }}
-- image: {{ .image | Quote }}
-  name: {{ .name | Quote }}
-  ready: false
-  started: false
-  restartCount: 0
-  state:
-    terminated: {exitCode: 143, reason: Error, startedAt: {{ $when }}, finishedAt: {{ $when }}}
-{{ end }}
-phase: Failed
-"""
+_SUCCEEDED = _TERMINATED % {
+    "phase": "Succeeded",
+    "pod_reason": "PodCompleted",
+    "code": 0,
+    "reason": "Completed",
+}
+_ENDED = _TERMINATED % {"phase": "Failed", "pod_reason": "PodFailed", "code": 143, "reason": "Error"}
 
 
 def stages(scale: float = DEFAULT_SCALE) -> list[dict[str, Any]]:

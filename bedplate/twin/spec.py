@@ -13,6 +13,7 @@ from typing import Any
 from bedplate import paths
 from bedplate.errors import BadInput, Finding
 from bedplate.inventory import Inventory, Vars
+from bedplate.units import parse_bytes
 
 MIB = 1024**2
 GIB = 1024**3
@@ -21,13 +22,6 @@ DATA_DISK_SCALE = 8000
 DATA_DISK_MIN = 512 * MIB  # mkfs.xfs refuses file systems below 300 MiB; room for md and LUKS headers
 DATA_DISK_MAX = 1 * GIB
 DISK_CLASSES = ("nvme", "ssd", "hdd")
-
-_UNITS = {"": 1} | {
-    f"{prefix}{suffix}": int(base**power)
-    for suffix, base in (("B", 1000), ("iB", 1024))
-    for power, prefix in enumerate(("", "K", "M", "G", "T", "P"))
-    if power or suffix == "B"
-}
 
 
 @dataclass(frozen=True)
@@ -127,14 +121,6 @@ def from_dict(data: dict[str, Any]) -> Spec:
     return Spec(data["environment"], machines)
 
 
-def parse_size(text: str) -> int:
-    """``3.84TB`` or ``512GiB`` in bytes. Raises ValueError for anything else."""
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGTP]?i?B)\s*", str(text))
-    if not match or match[2] not in _UNITS:
-        raise ValueError(f"{text!r} is not a size such as 3.84TB or 512GiB")
-    return round(float(match[1]) * _UNITS[match[2]])
-
-
 def parse_speed(text: str) -> int:
     """``100Gbit`` in Mbit/s. Raises ValueError for anything else."""
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([MG])bit\s*", str(text))
@@ -196,7 +182,7 @@ def _disk(disk: Vars, index: int, wrong: "_Wrong") -> Disk:
     if not disk.get("serial"):
         wrong("hardware.yml", f"{key}.serial", "a disk is named by its serial", "write the serial")
     try:
-        real = parse_size(disk.get("size", ""))
+        real = parse_bytes(disk.get("size", ""))
     except ValueError as error:
         wrong("hardware.yml", f"{key}.size", str(error), "write it with its unit", disk.get("size", ""))
         real = 0

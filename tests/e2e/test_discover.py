@@ -7,7 +7,8 @@ import sys
 import pytest
 
 from bedplate import evidence, paths
-from bedplate.twin.spec import parse_size, parse_speed
+from bedplate.twin.spec import parse_speed
+from bedplate.units import parse_bytes
 
 pytestmark = pytest.mark.twin
 
@@ -32,7 +33,7 @@ def test_discover_gives_back_what_the_twin_was_built_from(lab_twin) -> None:
     differing = 0
     for name, machine in built.items():
         disks = {
-            (disk["serial"], disk["class"], disk.get("use") == "system", parse_size(disk["size"]))
+            (disk["serial"], disk["class"], disk.get("use") == "system", parse_bytes(disk["size"]))
             for disk in found[name]["hardware_disks"]
         }
         nics = {(nic["name"], nic["mac"], parse_speed(nic["speed"])) for nic in found[name]["hardware_nics"]}

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bedplate import inventory as inventories
-from bedplate import paths
+from bedplate import paths, units
 from bedplate.errors import BadInput
 from bedplate.inventory import Inventory
 from bedplate.twin import spec
@@ -44,13 +44,13 @@ def inventory(**changes: object) -> Inventory:
     [("3.84TB", 3_840_000_000_000), ("512GiB", 512 * GIB), ("1B", 1), ("20 TB", 20_000_000_000_000)],
 )
 def test_sizes_are_read_with_their_unit(text: str, size: int) -> None:
-    assert spec.parse_size(text) == size
+    assert units.parse_bytes(text) == size
 
 
 @pytest.mark.parametrize("text", ["", "3.84", "3 Tb", "TB", "-1TB", "1XB"])
 def test_a_size_without_a_known_unit_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is not a size"):
-        spec.parse_size(text)
+        units.parse_bytes(text)
 
 
 @pytest.mark.parametrize(("text", "speed"), [("100Gbit", 100_000), ("1Gbit", 1000), ("2.5Gbit", 2500)])
