@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 FILE_MODE = "0644"
+_OCTAL = re.compile(r"[0-7]{1,4}")
 
 
 @dataclass(frozen=True)
@@ -24,47 +25,81 @@ class Write:
     mode: str
     owner: str
     group: str
-    validate: str | None
+    validate: tuple[str, ...] = ()
+
+
+def refusals(desired: list[dict[str, Any]]) -> list[str]:
+    """What cannot be meant: a mode that is none, a path that is not absolute, one file wanted in two ways."""
+    wrong = []
+    whole: set[str] = set()
+    for file in desired:
+        path = file["path"]
+        if not path.startswith("/"):
+            wrong.append(f"{path}: the path is not absolute")
+        if file.get("mode") and not _OCTAL.fullmatch(file["mode"]):
+            wrong.append(f"{path}: mode {file['mode']} is not octal; write it like {FILE_MODE}")
+        if file.get("validate") and "%s" not in file["validate"]:
+            wrong.append(f"{path}: validate has no %s, so it would judge some other file")
+        if not file.get("block"):
+            if path in whole:
+                wrong.append(f"{path}: it is there twice; a file has one content")
+            whole.add(path)
+    return wrong
 
 
 def plan(desired: list[dict[str, Any]], observed: dict[str, dict[str, str] | None]) -> list[Write]:
     """Files that differ from what is desired, in the order given; an empty list means nothing to do.
 
-    ``content`` None means that the file must not be there.
+    ``content`` None means that the file must not be there. Several blocks of one file become one write.
     """
-    writes = []
+    wanted: dict[str, dict[str, Any] | None] = dict(observed)
+    judges: dict[str, list[str]] = {}
     for file in desired:
-        now = observed[file["path"]]
+        path, now = file["path"], wanted[file["path"]]
         content = wanted_content(file, now)
-        want = {
-            "content": content,
-            "mode": file.get("mode") or (now["mode"] if now and file.get("block") else FILE_MODE),
-            "owner": file.get("owner") or "root",
-            "group": file.get("group") or "root",
-        }
-        if content is None and now is None:
-            continue
-        if content is not None and now is not None and all(now[key] == want[key] for key in want):
-            continue
-        writes.append(
-            Write(
-                path=file["path"],
-                before=now["content"] if now else None,
-                after=content,
-                mode=str(want["mode"]),
-                owner=str(want["owner"]),
-                group=str(want["group"]),
-                validate=file.get("validate"),
-            )
-        )
-    return writes
+        if file.get("validate"):
+            judges.setdefault(path, []).append(file["validate"])
+        wanted[path] = None if content is None else {"content": content, **_permission(file, now)}
+    paths = dict.fromkeys(file["path"] for file in desired)
+    return [
+        _write(path, observed[path], wanted[path], tuple(dict.fromkeys(judges.get(path, ()))))
+        for path in paths
+        if observed[path] != wanted[path]
+    ]
 
 
-def wanted_content(file: dict[str, Any], now: dict[str, str] | None) -> str | None:
+def _permission(file: dict[str, Any], now: dict[str, Any] | None) -> dict[str, str]:
+    """Mode and owner; a file of which only a block is ours keeps its own mode."""
+    kept = now["mode"] if now and file.get("block") else FILE_MODE
+    return {
+        "mode": f"{int(file.get('mode') or kept, 8):04o}",
+        "owner": file.get("owner") or "root",
+        "group": file.get("group") or "root",
+    }
+
+
+def _write(
+    path: str, now: dict[str, Any] | None, then: dict[str, Any] | None, judges: tuple[str, ...]
+) -> Write:
+    rights = then or now or {}
+    return Write(
+        path=path,
+        before=now["content"] if now else None,
+        after=then["content"] if then else None,
+        mode=rights["mode"],
+        owner=rights["owner"],
+        group=rights["group"],
+        validate=judges if then else (),
+    )
+
+
+def wanted_content(file: dict[str, Any], now: dict[str, Any] | None) -> str | None:
     """What the whole file must hold; None when it must not be there."""
     content: str | None = file.get("content")
     if not file.get("block"):
         return content
+    if now is None and not (content or "").strip():
+        return None  # no block, and no file to take it from
     return replace_block(now["content"] if now else "", file["block"], content or "")
 
 
@@ -72,7 +107,9 @@ def replace_block(text: str, name: str, content: str) -> str:
     """``text`` with the marked block ``name`` holding ``content``; without it when ``content`` is empty."""
     begin, end = f"# BEGIN {name}", f"# END {name}"
     body = f"{begin}\n{content.rstrip()}\n{end}\n" if content.strip() else ""
-    pattern = re.compile(rf"^{re.escape(begin)}\n.*?^{re.escape(end)}\n?", re.MULTILINE | re.DOTALL)
+    # From a begin to the nearest end, over no other begin: a lost end line must not swallow what follows.
+    inside = rf"(?:(?!{re.escape(begin)}\n).*\n)*?"
+    pattern = re.compile(rf"^{re.escape(begin)}\n{inside}{re.escape(end)}(?:\n|\Z)", re.MULTILINE)
     if pattern.search(text):
         first = True
 

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+ABSENT = ("not-installed", "config-files")  # dpkg knows the name, but nothing of it can be upgraded
+
 
 @dataclass(frozen=True)
 class Package:
@@ -21,18 +23,19 @@ def parse(listing: str) -> list[Package]:
 def plan(packages: list[Package], held: list[str], released: list[str]) -> tuple[list[str], list[str]]:
     """Names to hold and names to release. Patterns are shell patterns; ``held`` wins over ``released``.
 
-    Only installed packages are held: a package that is not there yet can still be installed.
+    Only packages that are there are held, an upgrade that was cut short included: one that is not there yet can
+    still be installed.
     """
-    installed = [package for package in packages if package.status == "installed"]
-    hold = [p.name for p in installed if p.want != "hold" and _matches(p.name, held)]
+    there = [package for package in packages if package.status not in ABSENT]
+    hold = [p.name for p in there if p.want != "hold" and _matches(p.name, held)]
     release = [
         p.name
-        for p in installed
+        for p in there
         if p.want == "hold" and _matches(p.name, released) and not _matches(p.name, held)
     ]
     return hold, release
 
 
 def _matches(name: str, patterns: list[str]) -> bool:
-    bare = name.partition(":")[0]  # libc6:amd64
-    return any(fnmatchcase(bare, pattern) for pattern in patterns)
+    names = {name, name.partition(":")[0]}  # libc6:amd64, libc6
+    return any(fnmatchcase(one, pattern) for one in names for pattern in patterns)

@@ -7,7 +7,8 @@ short_description: Write several configuration files in one round trip
 description:
   - Brings many small files to the wanted content, mode and owner with one call, because on a busy host every
     task costs seconds.
-  - Every O(files[].validate) runs before the first file is written, so an invalid file changes nothing.
+  - Every O(files[].validate) runs before the first file is written, so an invalid file changes nothing. In check
+    mode a judge that is not installed yet is not asked.
   - Supports check mode and diff.
 author: [Bedplate]
 options:
@@ -20,8 +21,8 @@ options:
       path: {description: Absolute path. Missing folders are made., type: path, required: true}
       content: {description: What the file holds. Without it the file is removed., type: str}
       mode: {description: "Octal mode. Default 0644, or as it is for a block.", type: str}
-      owner: {description: Owner, type: str, default: root}
-      group: {description: Group, type: str, default: root}
+      owner: {description: Name or number of the owner., type: str, default: root}
+      group: {description: Name or number of the group., type: str, default: root}
       validate: {description: "Command that must accept the new file, with %s for its path.", type: str}
       block: {description: Only the part between two marker lines with this name is ours., type: str}
 """
@@ -50,12 +51,14 @@ import grp
 import os
 import pwd
 import shlex
+import shutil
 import tempfile
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.config_files import plan
+from ansible.module_utils.config_files import plan, refusals
 
+PROGRAMS = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 FILE = {
     "path": {"type": "path", "required": True},
     "content": {"type": "str"},
@@ -91,12 +94,14 @@ def _name(lookup, number):
 
 
 def stage(module, write):
-    """Write the new content beside its place and let its own program judge it; returns the temporary path."""
+    """Write the new content beside its place and let its own programs judge it; returns the temporary path."""
     descriptor, temporary = tempfile.mkstemp(dir=module.tmpdir)
     with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
         file.write(write.after)
-    if write.validate:
-        command = [part.replace("%s", temporary) for part in shlex.split(write.validate)]
+    for words in write.validate:
+        command = [part.replace("%s", temporary) for part in shlex.split(words)]
+        if module.check_mode and not shutil.which(command[0], path=PROGRAMS):
+            continue
         code, out, err = module.run_command(command)
         if code != 0:
             reason = (err or out).strip().replace(temporary, write.path)
@@ -107,24 +112,41 @@ def stage(module, write):
 
 
 def apply(module, writes):
-    """Stage everything first, then put it in place."""
+    """Stage everything first, then put it in place: what can fail fails before the first file is touched."""
     staged = [(write, stage(module, write) if write.after is not None else None) for write in writes]
     if module.check_mode:
-        return
+        return  # owners are not asked for: a package or a task of this very run may bring them
+    for write, temporary in staged:
+        if temporary is not None:
+            _permit(temporary, write)
     for write, temporary in staged:
         if temporary is None:
             Path(write.path).unlink()
             continue
         Path(write.path).parent.mkdir(parents=True, exist_ok=True)
-        # atomic_move gives the new file the old one's mode and owner, so both are set before and after
-        _permit(temporary, write)
+        # atomic_move gives the new file the old one's mode and owner, so both are set again
         module.atomic_move(temporary, write.path, unsafe_writes=True)
         _permit(write.path, write)
 
 
 def _permit(path, write):
+    os.chown(path, _number(pwd.getpwnam, write.owner), _number(grp.getgrnam, write.group))
     Path(path).chmod(int(write.mode, 8))
-    os.chown(path, pwd.getpwnam(write.owner).pw_uid, grp.getgrnam(write.group).gr_gid)
+
+
+def _number(lookup, name):
+    """Id of a user or group, given by name or by number."""
+    return int(name) if name.isdigit() else lookup(name)[2]
+
+
+def _named(lookup, owner):
+    """A number as its name, as observed files have it."""
+    return _name(lookup, int(owner)) if owner.isdigit() else owner
+
+
+def _printable(text):
+    """Ansible's answer is UTF-8, and a file of old need not be."""
+    return (text or "").encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def main():
@@ -134,15 +156,28 @@ def main():
         supports_check_mode=True,
     )
     files = module.params["files"]
-    writes = plan(files, {file["path"]: observe(file["path"]) for file in files})
-    apply(module, writes)
+    wrong = refusals(files)
+    if wrong:
+        module.fail_json(msg="Nothing was changed: " + "; ".join(wrong))
+    for file in files:
+        file["owner"], file["group"] = (
+            _named(pwd.getpwuid, file["owner"]),
+            _named(grp.getgrgid, file["group"]),
+        )
+    try:
+        writes = plan(files, {file["path"]: observe(file["path"]) for file in files})
+        apply(module, writes)
+    except OSError as error:
+        module.fail_json(msg=f"{error.filename}: {error.strerror}", path=error.filename)
+    except KeyError as error:  # the password database has no such name
+        module.fail_json(msg=error.args[0])
     module.exit_json(
         changed=bool(writes),
         paths=[write.path for write in writes],
         diff=[
             {
-                "before": write.before or "",
-                "after": write.after or "",
+                "before": _printable(write.before),
+                "after": _printable(write.after),
                 "before_header": write.path,
                 "after_header": f"{write.path} (mode {write.mode})",
             }
