@@ -23,8 +23,8 @@ def parse(listing: str) -> list[Package]:
 def plan(packages: list[Package], held: list[str], released: list[str]) -> tuple[list[str], list[str]]:
     """Names to hold and names to release. Patterns are shell patterns; ``held`` wins over ``released``.
 
-    Only packages that are there are held, an upgrade that was cut short included: one that is not there yet can
-    still be installed.
+    Only packages that are there are held, an upgrade that was cut short included: one that is not there yet
+    can still be installed.
     """
     there = [package for package in packages if package.status not in ABSENT]
     hold = [p.name for p in there if p.want != "hold" and _matches(p.name, held)]

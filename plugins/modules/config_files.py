@@ -7,8 +7,8 @@ short_description: Write several configuration files in one round trip
 description:
   - Brings many small files to the wanted content, mode and owner with one call, because on a busy host every
     task costs seconds.
-  - Every O(files[].validate) runs before the first file is written, so an invalid file changes nothing. In check
-    mode a judge that is not installed yet is not asked.
+  - Every O(files[].validate) runs before the first file is written, so an invalid file changes nothing.
+    In check mode a judge that is not installed yet is not asked.
   - Supports check mode and diff.
 author: [Bedplate]
 options:
@@ -94,7 +94,7 @@ def _name(lookup, number):
 
 
 def stage(module, write):
-    """Write the new content beside its place and let its own programs judge it; returns the temporary path."""
+    """Write the new content beside its place and let its own programs judge it; returns its path there."""
     descriptor, temporary = tempfile.mkstemp(dir=module.tmpdir)
     with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
         file.write(write.after)

@@ -200,7 +200,8 @@ def test_module_check_run_second_run_and_removal(files, tmp_path):
 
 def test_a_file_that_is_not_utf_8_keeps_its_bytes(files, tmp_path):
     (tmp_path / "hosts").write_bytes(b"10.0.0.1 caf\xe9\n")
-    assert files({"path": "hosts", "content": "new", "block": "ours"})["changed"]
+    answer = files({"path": "hosts", "content": "new", "block": "ours"})
+    assert answer["diff"][0]["before"].encode() == "10.0.0.1 caf\ufffd\n".encode(), "Ansible takes UTF-8 only"
     assert (tmp_path / "hosts").read_bytes() == b"10.0.0.1 caf\xe9\n" + BLOCK.format("new").encode()
 
 

@@ -1,4 +1,4 @@
-"""Module package_holds: the planner from tables of cases; the module itself runs in molecule/base-alternative."""
+"""Module package_holds: the planner from tables of cases; it really holds in molecule/base-alternative."""
 
 import pytest
 from package_holds import Package, parse, plan
