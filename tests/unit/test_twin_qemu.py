@@ -77,7 +77,8 @@ def test_healing_takes_back_what_failing_did() -> None:
     (_, back), (_, remove) = qemu.healing(MACHINE, disk)
     assert switch["value"] == add["node-name"] == remove["node-name"]
     assert back["value"] == add["image"] == qemu.node(MACHINE, disk)
-    assert {rule["iotype"] for rule in add["inject-error"]} == {"read", "write", "flush", "discard"}
+    kinds = {rule["iotype"] for rule in add["inject-error"]}
+    assert kinds == {"read", "write", "write-zeroes", "flush", "discard"}
 
 
 def unpacked(machine: Machine) -> dict[str, tuple[str, tarfile.TarInfo]]:
@@ -111,3 +112,11 @@ def test_a_tagged_management_network_is_seeded_with_its_vlan() -> None:
 
 def test_host_keys_differ_between_machines() -> None:
     assert seed.new_key().public != seed.new_key().public
+
+
+def test_a_disk_never_waits_for_the_controllers_own() -> None:
+    command = qemu.machine(MACHINE, HARDWARE)
+    nodes = [value for flag, value in pairwise(command) if flag == "-blockdev"]
+    assert len(nodes) == len(MACHINE.disks)
+    assert all("cache.no-flush=on" in node and "file.discard=ignore" in node for node in nodes)
+    assert qemu.blockdev(MACHINE, MACHINE.disks[1])["cache"] == {"no-flush": True}, "as QMP wants it"
