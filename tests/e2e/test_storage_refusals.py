@@ -79,20 +79,21 @@ def session(bench: VirtualMachine) -> Iterator[Session]:
 
 
 @pytest.fixture(scope="module")
-def refused() -> Iterator[list[str]]:
+def refused(bench: VirtualMachine) -> Iterator[list[str]]:
     """Shapes that were refused with nothing changed; they become evidence at the end."""
     shapes: list[str] = []
     yield shapes
     if len(shapes) == len(SHAPES):  # a run of single shapes proves less
         evidence.record(
             "lab",
-            "hosts.storage.refused_shapes",
+            "hosts.storage.refusals",
             "Shapes of a disk in use that were refused by name with every byte unchanged",
             len(shapes),
             unit="shapes",
             goal=">= 25",
             proved_on="twin",
             command=COMMAND,
+            machine={"accelerator": bench.hardware.accelerator},
         )
 
 
