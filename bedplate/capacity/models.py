@@ -21,7 +21,8 @@ class Gpu:
 
 @dataclass(frozen=True)
 class Model:
-    """One model. ``kv_heads`` and ``head_dim`` (grouped-query attention) or ``latent_width`` is set."""
+    """One model. ``kv_heads`` and ``head_dim`` (grouped-query attention) or ``latent_width`` is set;
+    ``hidden``, ``vocabulary`` and ``attention_bias`` are set where every tensor's shape is known (shapes)."""
 
     id: str
     repository: str
@@ -37,6 +38,9 @@ class Model:
     overhead_gib: float
     warm_up_seconds: int
     min_compute: tuple[int, int]
+    hidden: int = 0
+    vocabulary: int = 0
+    attention_bias: bool = False
     kv_heads: int = 0
     head_dim: int = 0
     latent_width: int = 0
