@@ -1,7 +1,6 @@
 """The inventory as every program reads it: through ``ansible-inventory --list``, so that group precedence and
 vault work as Ansible says."""
 
-import json
 import os
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from typing import Any
 
 from bedplate import paths
 from bedplate.errors import BadInput, BedplateError, Finding
+from bedplate.listing import listing
 
 Vars = dict[str, Any]
 
@@ -52,8 +52,15 @@ def load(inventory: Path, *overlays: Path) -> Inventory:
                 remedy=f"name one that exists ({known}) or write one with `bedplate init`",
             )
         )
+    sources = (inventory, *overlays)
+    found = listing(sources, lambda: _ask(sources))
+    return parse(found, paths.environment_of(inventory), inventory)
+
+
+def _ask(sources: tuple[Path, ...]) -> str:
+    """Run ``ansible-inventory --list``. Raises BadInput with what it complains about."""
     command = [ansible_program("ansible-inventory"), "--list"]
-    for source in (inventory, *overlays):
+    for source in sources:
         command += ["-i", str(source)]
     done = subprocess.run(
         command, cwd=paths.ROOT, capture_output=True, text=True, check=False, env=ansible_env()
@@ -61,9 +68,9 @@ def load(inventory: Path, *overlays: Path) -> Inventory:
     if done.returncode != 0:
         reason = done.stderr.strip().removeprefix("[ERROR]: ").replace("\n", " ")
         raise BadInput(
-            Finding(str(inventory), "-i", inventory.name, reason, "correct the file that the message names")
+            Finding(str(sources[0]), "-i", sources[0].name, reason, "correct the file that the message names")
         )
-    return parse(json.loads(done.stdout), paths.environment_of(inventory), inventory)
+    return done.stdout
 
 
 def parse(listing: dict[str, Any], environment: str, path: Path) -> Inventory:

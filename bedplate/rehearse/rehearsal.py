@@ -97,10 +97,10 @@ def _record(result: Result) -> None:
     note(
         "control-plane", "Control plane of the inventory's nodes serves", result.seconds["control_plane"], "s"
     )
-    note("verdict", "The platform fits the inventory", result.word == FITS)
+    note("verdict", "The platform fits the inventory", result.word == FITS, goal="== 1")
     note("pods", "Pods that the scheduler placed", sum(1 for pod in result.verdict.pods if pod.node), "pods")
     if result.up.ok:
         note("first-up", "First pulumi up on an empty cluster", result.seconds["first_up"], "s", goal)
         note("resources", "Resources of the stack", sum(result.up.changes.values()), "resources")
     if result.unchanged is not None:
-        note("no-drift", "A second run would change nothing", result.unchanged)
+        note("no-drift", "A second run would change nothing", result.unchanged, goal="== 1")

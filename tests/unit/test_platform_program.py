@@ -6,6 +6,7 @@ from typing import Any
 
 import pulumi
 import pytest
+import yaml
 
 from ai_platform import names
 from ai_platform.manifest import create
@@ -120,7 +121,7 @@ def test_mig_layouts_reach_the_program_that_cuts_gpus() -> None:
     assert {"name": "MIG_STRATEGY", "value": "mixed"} in plugin["env"]
 
 
-def test_the_api_s_names_reach_the_sdk() -> None:
+def test_objects_are_sent_as_they_are() -> None:
     recorded: list[dict[str, Any]] = []
 
     class Keep(pulumi.runtime.Mocks):
@@ -206,3 +207,8 @@ def test_values_go_to_pulumi_on_standard_input_only() -> None:
     assert [len(v) >= n for v, n in zip(values, (43, 22), strict=True)] == [True, True]
     assert values[0] != values[1]
     assert not any(value in argument for value in values for arguments, _ in calls for argument in arguments)
+
+
+def test_pulumi_finds_the_virtual_environment_of_the_set_up() -> None:
+    runtime = yaml.safe_load((paths.PULUMI / "Pulumi.yaml").read_text())["runtime"]
+    assert (paths.PULUMI / runtime["options"]["virtualenv"]).resolve() == paths.ROOT / ".venv"
