@@ -1,5 +1,5 @@
-"""The output of ``ansible-inventory --list``, kept by content: the same files give the same answer, and reading
-a thousand hosts takes long enough that ``pulumi up``, ``preview`` and ``refresh`` should not each wait for it.
+"""The output of ``ansible-inventory --list``, kept by content: the same files give the same answer, and
+``pulumi up``, ``preview`` and ``refresh`` should not each wait while Ansible reads a thousand hosts.
 
 Kept only when the answer follows from the files alone: an inventory with a program, an inventory plugin or
 anything encrypted is asked anew each time.
