@@ -1,0 +1,28 @@
+"""Filter `gpu_findings`: what is wrong with a host's GPUs, one sentence each."""
+
+from typing import Any
+
+from bedplate.acceptance import verdict
+from bedplate.acceptance.wanted import wanted
+
+
+def gpu_findings(
+    document: dict[str, Any],
+    hardware: dict[str, Any],
+    catalogue: dict[str, Any],
+    acceptance: dict[str, Any],
+    *,
+    driver: str = "",
+    power: float | None = None,
+) -> list[str]:
+    """Sentences about everything that refuses the host; the same judge as `bedplate accept`."""
+    judged = verdict.judge("", document, wanted(hardware, catalogue, acceptance, driver, power))
+    return [str(complaint) for complaint in judged.failures]
+
+
+class FilterModule:
+    """What Ansible loads."""
+
+    def filters(self) -> dict[str, Any]:
+        """The filters of this file by name."""
+        return {"gpu_findings": gpu_findings}
