@@ -56,6 +56,11 @@ def shown(value: Any) -> str:
     return text if len(text) <= _SHOWN_VALUE else text[: _SHOWN_VALUE - 1] + "…"
 
 
+def printable(key: Key, value: Any) -> str:
+    """``shown``, unless the key's name says that the value is nobody's business."""
+    return "(not shown)" if any(_PRIVATE.search(str(part)) for part in key) else shown(value)
+
+
 def findings(problems: Iterable[Problem], values: dict[str, dict[str, Any]], locate: Locate) -> list[Finding]:
     """Problems as findings in file order. The same problem of many hosts at the same place is said once."""
     merged: dict[Finding, set[str]] = defaultdict(set)
@@ -63,10 +68,8 @@ def findings(problems: Iterable[Problem], values: dict[str, dict[str, Any]], loc
         value = problem.value
         if value is UNSET:
             value = lookup(values.get(problem.host, {}), problem.key)
-        if any(_PRIVATE.search(str(part)) for part in problem.key):
-            value = "(not shown)"
-        place = locate(problem.host, problem.key)
-        entry = Finding(place, dotted(problem.key), shown(value), problem.why, problem.remedy, problem.level)
+        place, text = locate(problem.host, problem.key), printable(problem.key, value)
+        entry = Finding(place, dotted(problem.key), text, problem.why, problem.remedy, problem.level)
         merged[entry].add(problem.host)
     return sorted(_with_hosts(entry, hosts, len(values)) for entry, hosts in merged.items())
 

@@ -10,6 +10,7 @@ from jsonschema.protocols import Validator
 from bedplate.check import (  # noqa: F401  the rules register themselves
     compatibility,
     hosts,
+    models,
     names,
     network,
     roles,
@@ -58,7 +59,7 @@ def check(source: Source) -> Outcome:
     problems = [*_typed(view), *names.missing(view, schemas), *names.unknown(view, schemas), *rules.run(view)]
     return Outcome(
         inventory.environment,
-        tuple(findings(problems, inventory.hosts, source.locate)),
+        tuple(sorted([*source.findings, *findings(problems, inventory.hosts, source.locate)])),
         _counts(view),
     )
 

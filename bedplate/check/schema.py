@@ -11,8 +11,8 @@ import jsonschema
 import yaml
 from jsonschema.protocols import Validator
 
+from bedplate.check.files import Secret
 from bedplate.check.problem import MISSING, Key, Problem
-from bedplate.check.source import Secret
 from bedplate.check.words import choose
 
 FOLDER = Path(__file__).with_name("schema")

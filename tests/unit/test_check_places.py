@@ -59,6 +59,89 @@ def test_values_are_those_of_ansible_inventory():
             assert ours.hosts[host] == values
 
 
+ODD = {
+    "hosts.yml": """
+all:
+  vars: {inline: all, both: inline, port_x: 1}
+  children:
+    gpu_nodes:
+      vars: {inline: group, both: inline of group}
+      hosts:
+        a[1:2]: {beside: yes, both: beside}
+        b.example: {ansible_port: 2222, since: 2026-11-06}
+    racks: {children: {gpu_nodes: null, late: null}}
+    late: {vars: {ansible_group_priority: 10, rank: late}, hosts: {a1: null}}
+    early: {vars: {rank: early}, hosts: {a1: null, a2: null}}
+""",
+    "group_vars/all.yml": "both: file of all\nfile: all\nnumbers: {7: one, yes: true, null: none}\n",
+    "group_vars/gpu_nodes/one.yml": "file: one\nbase: &it {a: 1}\nuser: {<<: *it, b: 0x1F, c: 1_0, d: 017}\n",
+    "group_vars/gpu_nodes/two.json": '{"file": "two", "list": [1, 2.5, "3", null, false]}',
+    "group_vars/gpu_nodes/deep/er/three": "file: three\nempty:\ntext: >-\n  a\n  b\n",
+    "group_vars/gpu_nodes/.hidden.yml": "file: hidden\n",
+    "group_vars/gpu_nodes/kept.yml~": "file: backup\n",
+    "group_vars/gpu_nodes/note.txt": "file: text\n",
+    "group_vars/racks.yaml": "file: racks\nmark: !unsafe '{{ x }}'\nrendered: '{{ file }}'\n",
+    "group_vars/empty.yml": "",
+    "host_vars/a1.yml": "both: file of a1\nover: 12:30:45\nlong: 1e3\n",
+    "host_vars/a2/x.yml": "---\n",
+}
+
+
+def test_odd_inventories_are_read_as_ansible_reads_them(tmp_path):
+    """Ranges, priorities, files without an ending, folders in folders, aliases, an overlay."""
+    for name, text in ODD.items():
+        append(tmp_path / "odd" / name, "")
+        (tmp_path / "odd" / name).write_text(text)
+    overlay = tmp_path / "overlay" / "hosts.yml"
+    append(overlay, "all: {hosts: {a2: {beside: overlay}}, vars: {both: overlay, new: 1}}")
+    append(tmp_path / "overlay" / "group_vars" / "racks.yml", "file: racks of the overlay")
+    listed, ours = load(tmp_path / "odd", overlay), read(tmp_path / "odd", overlay).inventory
+    members = {group: sorted(hosts) for group, hosts in ours.groups.items()}
+    assert members == {"ungrouped": [], **{group: sorted(hosts) for group, hosts in listed.groups.items()}}
+    for host, values in listed.hosts.items():
+        values.pop("ansible_local")
+        if "mark" in values:  # the listing's way to say that this is no template
+            values["mark"] = values["mark"]["__ansible_unsafe"]
+        assert ours.hosts[host] == values
+
+
+LIST = "(a list or dictionary)"
+
+
+@pytest.mark.parametrize(
+    ("where", "text", "expected"),
+    [
+        ("group_vars/all/site.yml", "site_domain: other.example", ("site_domain", "other.example", 0)),
+        ("group_vars/all/new.yml", "base_users: [{name: ada, name: eve}]", ("base_users[0].name", "eve", 0)),
+        ("group_vars/all/new.yml", "base_sysctl:\n  a.b: 1\n  a.b: 1", ("base_sysctl.a.b", "1", 2)),
+        ("group_vars/all/new.yml", "base_users: []\nbase_users:\n  - name: ada", ("base_users", LIST, 1)),
+        ("group_vars/all/new.yml", "x_password: a\nx_password: b", ("x_password", "(not shown)", 1)),
+        ("host_vars/lab-gpu1/network.yml", "vlan_network_addresses: {}", ("vlan_network_addresses", LIST, 0)),
+        ("hosts.yml", "all: {}", ("all", LIST, 0)),
+    ],
+)
+def test_a_key_that_stands_twice_is_one_error(lab, where, text, expected):
+    """Ansible would take the last one, and print a warning that nobody reads."""
+    key, value, below = expected
+    line = append(lab / where, text) + below
+    (error,) = [error for error in check(read(lab)).errors if "sets this key already" in error.why]
+    assert (error.file, error.key, error.value) == (f"{lab / where}:{line}", key, value)
+    assert error.remedy == "keep one of the two lines"
+
+
+def test_a_key_twice_is_found_beside_every_other_error(lab):
+    append(lab / "group_vars" / "all" / "site.yml", "site_domain: other.example\nsite_timeservers: []")
+    assert sorted(key for _, key in errors(lab)) == ["site_domain", "site_timeservers"]
+
+
+@pytest.mark.parametrize("text", ["- a list\n", "just text\n", "base_users: 2026-13-45\n", "{[1]: 2}\n"])
+def test_a_file_that_holds_no_variables_is_named(lab, text):
+    (lab / "group_vars" / "all" / "new.yml").write_text(text)
+    with pytest.raises(BadInput) as raised:
+        read(lab)
+    assert [finding.value for finding in raised.value.findings] == ["new.yml"]
+
+
 def test_nested_value_in_a_host_file(lab):
     file = lab / "host_vars" / "lab-gpu1" / "hardware.yml"
     line = replace(file, "PHAB1000003K3P8, class: nvme", "PHAB1000003K3P8, class: nvm")
@@ -104,7 +187,7 @@ def test_mistyped_name_of_a_whole_variable(lab):
     file = lab / "group_vars" / "gpu_nodes" / "storage_tiers.yml"
     line = replace(file, "storage_tiers:", "storage_teirs:")
     (error,) = check(read(lab)).errors
-    assert (error.file, error.key) == (f"{file}:{line + 1}", "storage_teirs")
+    assert (error.file, error.key) == (f"{file}:{line}", "storage_teirs")
     assert error.remedy == "write storage_tiers"
 
 
