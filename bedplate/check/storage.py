@@ -117,7 +117,7 @@ def tier_disks(storage_tiers: Sequence[Data], hardware_disks: Sequence[Data]) ->
         if not kind or tier.get("disks") or "count" not in tier:
             continue
         key = ("storage_tiers", index)
-        found = _candidates(tier, storage_tiers, hardware_disks)
+        found = candidates(tier, storage_tiers, hardware_disks)
         if kind in classes:
             why = f"tier {classes[kind]} takes the disks of class {kind} already"
             yield Problem((*key, "class"), why, "name the disks of each tier by disks: [serials]")
@@ -137,7 +137,7 @@ def tier_disks(storage_tiers: Sequence[Data], hardware_disks: Sequence[Data]) ->
 def tier_promise(storage_tiers: Sequence[Data], hardware_disks: Sequence[Data]) -> Iterator[Problem]:
     """The promised capacity is there; disks of one tier are alike."""
     for index, tier in enumerate(storage_tiers):
-        disks = _candidates(tier, storage_tiers, hardware_disks)
+        disks = candidates(tier, storage_tiers, hardware_disks)
         if not disks or len(disks) != _count(tier) or len(disks) < SMALLEST[tier["raid"]]:
             continue  # said by the rules above
         sizes = {units.parse_bytes(disk["size"]) for disk in disks}
@@ -182,7 +182,7 @@ def _serials(index: int, tier: Data, hardware: Sequence[Data], named: dict[str, 
         named.setdefault(serial, tier["name"])
 
 
-def _candidates(tier: Data, tiers: Sequence[Data], hardware: Sequence[Data]) -> list[Data]:
+def candidates(tier: Data, tiers: Sequence[Data], hardware: Sequence[Data]) -> list[Data]:
     """Disks that a tier means: those it names, or those of its class that nobody else names."""
     if tier.get("disks"):
         return [disk for disk in hardware if disk["serial"] in tier["disks"]]

@@ -31,7 +31,12 @@ def manifest(
     """
     total = sum(file.stat().st_size for file in files.files(folder))
     with console.progress(f"hash {folder}", total=total) as step:
-        listed = files.entries(folder, jobs, lambda path, size: (step.say(path), step.advance(size))[0])
+
+        def done(path: str, size: int) -> None:
+            step.say(path)
+            step.advance(size)
+
+        listed = files.entries(folder, jobs, done)
     text, target = files.document(listed), folder / files.NAME
     same = target.exists() and target.read_bytes() == text
     if not check and not same:

@@ -42,6 +42,11 @@ options:
   keep: {description: Paths that stay although they are not listed, type: list, elements: str, default: []}
   verify: {description: Sizes and stamps or all bytes, type: str, choices: [quick, full], default: quick}
   jobs: {description: Files at a time, type: int, default: 4}
+  mounts:
+    description: Mount points of tiers on which store and cache lie. One that is not mounted is refused.
+    type: list
+    elements: path
+    default: []
   results: {description: File for what came and from where, type: path}
 author: [Bedplate]
 """
@@ -97,6 +102,7 @@ ARGUMENTS = {
     "keep": {"type": "list", "elements": "str", "default": []},
     "verify": {"type": "str", "choices": ["quick", "full"], "default": "quick"},
     "jobs": {"type": "int", "default": 4},
+    "mounts": {"type": "list", "elements": "path", "default": []},
     "results": {"type": "path"},
 }
 
@@ -109,6 +115,13 @@ def _model(words):
     if not DIGEST.fullmatch(digest):
         raise ValueError(f"{path}: {digest!r} is no SHA-256; `bedplate models manifest` says it")
     return Model(path, digest)
+
+
+def _mounted(mounts, models):
+    """A tier that is not mounted would let models fill the system disk. Raises ValueError."""
+    for mount in mounts if models else ():
+        if not Path(mount).is_mount():
+            raise ValueError(f"{mount} is not mounted, and models would fill the system disk. Mount the tier")
 
 
 def _write(file, models, came):
@@ -132,6 +145,7 @@ def main():
     params = module.params
     os.umask(0o022)
     try:
+        _mounted(params["mounts"], params["models"])
         models = [_model(words) for words in params["models"]]
         sources = [source_of(words) for words in params["sources"]]
         policy = Policy(params["prune"], frozenset(params["keep"]), params["free"])

@@ -1,64 +1,19 @@
-"""Models made for tests, and what of one can be seen."""
+"""What of a model can be seen, and the module that brings it."""
 
 import hashlib
 import json
-import random
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from model_store.model import MANIFEST_NAME
 
 from bedplate import paths
-from bedplate.model_files import manifest as writer
 from tests.ansible_module import Module
+from tests.model_folder import Sample
 
-MIB = 2**20
-PATH = "deepseek-ai/DeepSeek-R1-Distill-Qwen-7B/916b56a44061fd5cd7d6a8fb632557ed4f724f60"
-SIZES = {  # the shape of a real one: few large files, many small ones, names that need care
-    "config.json": 700,
-    "empty.bin": 0,
-    "model-00001-of-00002.safetensors": 5 * MIB + 17,
-    "model-00002-of-00002.safetensors": 3 * MIB,
-    "model.safetensors.index.json": 40_000,
-    "original/a folder/100% ümlaut+.bin": 300_001,
-    "tokenizer.json": MIB,
-}
 ABSENT, WHOLE = "absent", "whole"
-
-
-@dataclass(frozen=True)
-class Sample:
-    """A model at its source: the folder above it, its path and the digest of its manifest."""
-
-    root: Path
-    path: str
-    digest: str
-    size: int
-
-    @property
-    def folder(self) -> Path:
-        """Where its files are."""
-        return self.root / self.path
-
-    @property
-    def wish(self) -> dict[str, str]:
-        """As the module wants it."""
-        return {"path": self.path, "manifest": self.digest}
-
-
-def make(root: Path, path: str = PATH, sizes: dict[str, int] = SIZES, seed: int = 1) -> Sample:
-    """Write a model of random bytes with its manifest, as a mirror would hold it."""
-    chance = random.Random(seed)
-    for name, size in sizes.items():
-        file = root / path / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(chance.randbytes(size))
-    text = writer.document(writer.entries(root / path, 2, lambda *_: None))
-    (root / path / writer.NAME).write_bytes(text)
-    return Sample(root, path, writer.digest(text), sum(sizes.values()))
 
 
 def state(store: Path, sample: Sample) -> str:

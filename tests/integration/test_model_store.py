@@ -19,7 +19,8 @@ from model_store.model import MANIFEST_NAME
 
 from bedplate import evidence
 from tests.integration.mirror import Mirror, serving
-from tests.integration.model_samples import ABSENT, MIB, WHOLE, Sample, flip, make, run, start, state
+from tests.integration.model_samples import ABSENT, WHOLE, flip, run, start, state
+from tests.model_folder import MIB, Sample, make
 
 COMMAND = "pytest tests/integration/test_model_store.py"
 CUTS = 10

@@ -4,9 +4,9 @@ error, with the file to edit, the key, the value, the reason and the remedy."""
 import pytest
 
 from tests.inventory_samples import outcome
-from tests.wrong_inventories import gpus, hardware, hosts, network, site, storage, versions
+from tests.wrong_inventories import gpus, hardware, hosts, models, network, site, storage, versions
 
-CASES = [case for part in (hardware, gpus, versions, network, storage, hosts, site) for case in part.CASES]
+CASES = [case for part in (hardware, gpus, versions, network, storage, models, hosts, site) for case in part.CASES]
 
 
 def test_there_are_a_hundred_different_mistakes():

@@ -110,7 +110,7 @@ def _fetch(action: Fetch, work: Work, done: Done) -> dict[str, Any]:
         "manifest": manifest.digest,
         "bytes": manifest.size,
         "files": len(manifest.files),
-        "from": dict(sorted(origin.items())),
+        "from": dict(sorted((+origin).items())),
         "seconds": round(time.monotonic() - begin, 3),
     }
 
