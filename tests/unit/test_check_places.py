@@ -191,11 +191,15 @@ def test_mistyped_name_of_a_whole_variable(lab):
     assert error.remedy == "write storage_tiers"
 
 
-def test_shared_truth_is_named_by_its_own_file(lab):
+def test_shared_truth_is_named_by_its_own_file(lab, tmp_path):
     """_common is read through a link; the finding names the file behind it."""
-    outcome = check(read(lab))
-    places = {warning.file.split(":")[0] for warning in outcome.warnings}
-    assert places <= {"inventories/_common/versions.yml"}
+    shared = tmp_path / "shared"
+    shutil.copytree(paths.COMMON, shared)
+    link = lab / "group_vars" / "all" / "common"
+    link.unlink()
+    link.symlink_to(shared)
+    line = replace(shared / "ports.yml", "port_ssh: 22", "port_ssh: 99999")
+    assert errors(lab) == [(f"{shared / 'ports.yml'}:{line}", "port_ssh")]
 
 
 def test_every_broken_file_is_reported_at_once(lab):
