@@ -32,7 +32,7 @@ class Module:
         module = module_from_spec(spec)
         spec.loader.exec_module(module)
         said = io.StringIO()
-        with patch_module_args({**arguments, "_ansible_check_mode": check}), redirect_stdout(said):
-            with suppress(SystemExit):
-                module.main()
+        given = patch_module_args({**arguments, "_ansible_check_mode": check})
+        with given, redirect_stdout(said), suppress(SystemExit):
+            module.main()
         return {"failed": False, **json.loads(said.getvalue())}

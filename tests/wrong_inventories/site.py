@@ -53,6 +53,14 @@ CASES = [
         remedy="https://",
     ),
     case(
+        "mirror's key by its number",
+        on("all", "site_mirror_key", to="0x6ED0E7B82643E131"),
+        at=(SITE, "site_mirror_key"),
+        value="(not shown)",
+        why="armoured public key",
+        remedy="gpg --export --armor",
+    ),
+    case(
         "mistyped site word",
         on("all", "site_timeservers", to=[]),
         at=(SITE, "site_timeservers"),

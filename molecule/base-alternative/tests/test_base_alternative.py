@@ -1,6 +1,8 @@
 """A host with everything of role base set to something else."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -58,6 +60,48 @@ def test_installed_packages_are_held_and_held_wins_over_released(host):
     assert "chrony" in held
     assert "systemd" in held
     assert all(name == "chrony" or name.startswith("systemd") for name in held)
+
+
+def apt_sources(mirror=""):
+    """Run the module alone on the machine, as the role does without a mirror."""
+    shared = Path(__file__).parents[2] / "shared" / "inventory.py"
+    command = [Path(sys.executable).with_name("ansible"), "all", "-i", shared, "-b", "-m", "apt_sources"]
+    return subprocess.run([*command, "-a", f"mirror={mirror}"], check=True, capture_output=True, text=True)
+
+
+def test_packages_come_from_the_mirror_alone(host):
+    """Signatures are verified with the mirror's own key; no other source is left."""
+    shown = host.check_output("apt-get indextargets --format '$(REPO_URI)'")
+    assert set(shown.split()) == {"http://127.0.0.1:8080/apt/debian/"}  # the others have no packages
+    updated = host.run("apt-get update --error-on=any")
+    assert updated.rc == 0, updated.stderr
+    assert "nftables" in host.check_output("apt-get download --print-uris nftables")
+    assert "127.0.0.1:8080/apt/debian/pool/" in host.check_output("apt-get download --print-uris nftables")
+    assert "/pool/nftables_" in host.check_output("journalctl --unit=mirror --output=cat --no-pager")
+
+
+def test_a_forged_mirror_is_refused(host):
+    """Somebody changes what the mirror says: apt keeps what it knows and says so."""
+    release = "/srv/mirror/apt/debian/dists/*/InRelease"
+    host.check_output(f"sed -i.kept 's/^Origin: Mirror/Origin: Mallory/' {release}")
+    try:
+        forged = host.run("apt-get update --error-on=any")
+        assert forged.rc != 0
+        assert "signature" in forged.stderr.lower()
+    finally:
+        host.check_output(f"for file in {release}.kept; do mv $file ${{file%.kept}}; done")
+
+
+def test_without_the_mirror_packages_come_from_where_they_came_before(host):
+    mine = host.file("/etc/apt/sources.list.d/bedplate.sources").content_string
+    apt_sources()
+    try:
+        assert not host.file("/etc/apt/sources.list.d/bedplate.sources").exists
+        host.check_output("apt-get update --error-on=any")
+        assert "file:/srv/packages" in host.check_output("apt-get download --print-uris nftables")
+    finally:
+        host.check_output("mv /etc/apt/sources.list /etc/apt/sources.list.bedplate.disabled")
+        host.check_output(f"printf %s '{mine}' > /etc/apt/sources.list.d/bedplate.sources")
 
 
 def test_nothing_is_installed_by_itself(host):
