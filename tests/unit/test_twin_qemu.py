@@ -120,3 +120,9 @@ def test_a_disk_never_waits_for_the_controllers_own() -> None:
     assert len(nodes) == len(MACHINE.disks)
     assert all("cache.no-flush=on" in node and "file.discard=ignore" in node for node in nodes)
     assert qemu.blockdev(MACHINE, MACHINE.disks[1])["cache"] == {"no-flush": True}, "as QMP wants it"
+
+
+def test_emulation_keeps_the_memory_barriers_of_a_single_processor() -> None:
+    for cpus, told in ((1, "1,maxcpus=2"), (4, "4,maxcpus=4")):
+        command = qemu.machine(MACHINE, replace(HARDWARE, cpus=cpus))
+        assert command[command.index("-smp") + 1] == told
