@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from bedplate import paths, report, site
+from bedplate import evidence, paths, report, site
 from bedplate.check.run import check
 from bedplate.check.source import read
 from bedplate.commands.check import show as show_check
@@ -55,9 +55,22 @@ def down(inventory: Inventory) -> None:
 
 def _rehearse_hosts(inventory: Path) -> None:
     twin = Twin.load(inventory)
+    bare = not twin.exists
     twin.up()
     done = site.converge(inventory, [twin.overlay], accelerator=twin.accelerator)
     out.print(site.sentence(done), highlight=False)
+    if bare:
+        evidence.record(
+            twin.environment,
+            "hosts.first_run.seconds",
+            "site.yml turns bare machines into configured hosts in",
+            round(done.seconds),
+            unit="s",
+            goal="< 1500",
+            proved_on="twin",
+            command=f"bedplate up -i inventories/{twin.environment}",
+            machine={"accelerator": twin.accelerator},
+        )
 
 
 def _rehearse_platform(inventory: Path) -> bool:
