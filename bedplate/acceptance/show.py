@@ -38,27 +38,20 @@ def _host(one: Verdict, console: Console) -> None:
 
 
 def _table(one: Verdict) -> Table:
-    table = Table(box=None, padding=(0, 2), header_style="dim")
-    for name, justify in (
-        ("figure", "left"),
-        ("where", "left"),
-        ("measured", "right"),
-        ("plain", "right"),
-        ("ratio", "right"),
-        ("gate", "right"),
-        ("seen", "right"),
-        ("published", "right"),
-    ):
-        table.add_column(name, justify=justify)  # type: ignore[arg-type]
+    table = Table(box=None, padding=(0, 1), header_style="dim")
+    for name in ("figure", "where"):
+        table.add_column(name, no_wrap=True)
+    for name in ("measured", "", "plain", "ratio", "gate", "published"):
+        table.add_column(name, justify="left" if not name else "right", no_wrap=True)
     for figure in _shown(one.figures):
         table.add_row(
             f"{_MARKS[figure.state]} {figure.words}{_size(figure)}",
             figure.where,
-            f"{figure.value:,.1f} {figure.unit}",
+            f"{figure.value:,.1f}",
+            figure.unit,
             _number(figure.baseline),
             f"{figure.ratio:.3f}" if figure.ratio else "",
             _number(figure.gate),
-            _number(figure.seen),
             _number(figure.published),
         )
     return table
