@@ -7,6 +7,7 @@ from bedplate.inventory import Inventory
 from bedplate.report import units
 from bedplate.report.acceptance import layouts_of
 from bedplate.report.facts import RACK_UNITS, Host, hosts_of, networks_of, without_serials
+from bedplate.report.gpus import verdicts_of
 from bedplate.report.model import NetworkLayout, Page, Rack
 from bedplate.report.reach import reach_of
 from bedplate.report.rehearsal import gpu_hosts_of, rehearsal_of
@@ -35,7 +36,10 @@ def build(inventory: Inventory, records: Records, now: datetime) -> Page:
     reach = reach_of(hosts, records.acceptance)
     rehearsal = rehearsal_of(records.rehearsal)
     areas = areas_of(records.evidence)
-    asked = checks_of(hosts=hosts, runs=runs, reach=reach, storage=storage, rehearsal=rehearsal, areas=areas)
+    gpus = verdicts_of(hosts, records.acceptance)
+    asked = checks_of(
+        hosts=hosts, runs=runs, reach=reach, storage=storage, rehearsal=rehearsal, areas=areas, gpus=gpus
+    )
     checks = (inventory_check(records.findings), *asked)
     state, headline = headline_of(checks)
     return Page(
@@ -52,6 +56,7 @@ def build(inventory: Inventory, records: Records, now: datetime) -> Page:
         links=links_of(hosts),
         reach=reach,
         gpus=gpu_hosts_of(hosts, records.rehearsal),
+        gpu_verdicts=gpus,
         runs=runs,
         rehearsal=rehearsal,
         areas=areas,

@@ -103,6 +103,57 @@ class GpuHost:
 
 
 @dataclass(frozen=True)
+class GpuFault:
+    """One thing that GPU acceptance found: ``state`` is fail, or info for what is only said."""
+
+    state: State
+    where: str
+    what: str
+    remedy: str
+
+
+@dataclass(frozen=True)
+class GpuFigure:
+    """One figure over all GPUs (or pairs) of a host: the slowest and the fastest of them. ``differs`` is the
+    share by which its plain baseline is off at most; a gate or published figure that nobody knows is 0."""
+
+    name: str
+    unit: str
+    state: State
+    slowest: float
+    fastest: float
+    gate: float
+    published: float
+    differs: float
+
+
+@dataclass(frozen=True)
+class Collective:
+    """Bus bandwidth of one collective, GB/s, by size of the message in bytes: (size, measured, baseline)."""
+
+    name: str
+    points: tuple[tuple[int, float, float], ...]
+    gate: float
+    published: float
+
+
+@dataclass(frozen=True)
+class GpuVerdict:
+    """What acceptance says of one host's GPUs. ``ways`` is how every two are linked, ``bandwidths`` GB/s from
+    row to column (None on the diagonal and where nobody measured)."""
+
+    host: str
+    state: State
+    level: str
+    summary: str
+    faults: tuple[GpuFault, ...]
+    figures: tuple[GpuFigure, ...]
+    collectives: tuple[Collective, ...]
+    ways: tuple[tuple[str, ...], ...]
+    bandwidths: tuple[tuple[float | None, ...], ...]
+
+
+@dataclass(frozen=True)
 class HostRun:
     """What one playbook run did on one host."""
 
@@ -244,6 +295,7 @@ class Page:
     links: tuple[NetworkLayout, ...]
     reach: tuple[Reach, ...]
     gpus: tuple[GpuHost, ...]
+    gpu_verdicts: tuple[GpuVerdict, ...]
     runs: tuple[Run, ...]
     rehearsal: Rehearsal | None
     areas: tuple[Area, ...]

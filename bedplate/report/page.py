@@ -7,7 +7,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from bedplate.report import draw, units
+from bedplate.report import draw, draw_gpus, units
 from bedplate.report.facts import Host
 from bedplate.report.model import Page
 from bedplate.report.verdict import state_of_hosts
@@ -40,6 +40,7 @@ def render(page: Page) -> str:
     states = state_of_hosts(page.hosts, page.runs, measures)
     environment.globals.update(
         draw=draw,
+        draw_gpus=draw_gpus,
         marks=STATE_MARKS,
         words=STATE_WORDS,
         states=states,

@@ -5,7 +5,17 @@ from collections.abc import Collection, Iterable
 from bedplate.errors import Finding
 from bedplate.report import units
 from bedplate.report.facts import Host
-from bedplate.report.model import Area, Check, Measure, Reach, Rehearsal, Run, State, StorageLayout
+from bedplate.report.model import (
+    Area,
+    Check,
+    GpuVerdict,
+    Measure,
+    Reach,
+    Rehearsal,
+    Run,
+    State,
+    StorageLayout,
+)
 
 SITE = "site.yml"
 
@@ -18,6 +28,7 @@ def checks_of(
     storage: tuple[StorageLayout, ...],
     rehearsal: Rehearsal | None,
     areas: tuple[Area, ...],
+    gpus: tuple[GpuVerdict, ...] = (),
 ) -> tuple[Check, ...]:
     """Every question that this inventory raises, with its answer."""
     site = [run for run in runs if run.playbook.endswith(SITE)]
@@ -28,7 +39,7 @@ def checks_of(
         checks.append(_storage([m for lay in storage for t in lay.tiers for m in t.measures]))
     checks.append(_fits(rehearsal))
     if any(host.gpu_count for host in hosts):
-        checks.append(_gpus(areas))
+        checks.append(_gpus(areas, gpus, sum(1 for host in hosts if host.gpu_count)))
     checks.append(_claims(areas))
     return tuple(checks)
 
@@ -154,15 +165,27 @@ def _fits(rehearsal: Rehearsal | None) -> Check:
     return Check(rehearsal.state, label, rehearsal.summary, anchor)
 
 
-def _gpus(areas: tuple[Area, ...]) -> Check:
-    label, anchor = "Do the GPUs perform?", "evidence"
+def _gpus(areas: tuple[Area, ...], gpus: tuple[GpuVerdict, ...], hosts: int) -> Check:
+    """Verdicts on the hosts' own GPUs count first; without them, records that were proved elsewhere."""
+    label = "Do the GPUs perform?"
+    refused = [verdict.host for verdict in gpus if verdict.state == "fail"]
+    if refused:
+        return Check("fail", label, f"Not accepted: {units.some(refused)}.", "acceptance")
+    if gpus and len(gpus) < hosts:
+        words = f"{len(gpus)} of {units.count(hosts, 'host')} with GPUs accepted, the others not measured."
+        return Check("none", label, words, "acceptance")
+    if gpus:
+        return Check("pass", label, f"{units.count(len(gpus), 'host')} with GPUs accepted.", "acceptance")
+    return _gpu_records(areas, label)
+
+
+def _gpu_records(areas: tuple[Area, ...], label: str) -> Check:
     proofs = [p for area in areas if area.name == "gpu" for p in area.proofs if p.state in ("pass", "fail")]
     if not proofs:
-        return Check("none", label, "No GPU was measured; a twin has none.", anchor)
+        return Check("none", label, "No GPU was measured; a twin has none.", "evidence")
     missed = sum(1 for proof in proofs if proof.state == "fail")
-    return Check(
-        "fail" if missed else "pass", label, f"{len(proofs) - missed} of {len(proofs)} goals met.", anchor
-    )
+    state: State = "fail" if missed else "pass"
+    return Check(state, label, f"{len(proofs) - missed} of {len(proofs)} goals met.", "evidence")
 
 
 def _claims(areas: tuple[Area, ...]) -> Check:

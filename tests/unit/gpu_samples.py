@@ -4,6 +4,7 @@ Healthy hosts are recordings; where a recording lacks a file (the links of the f
 after what the same host said of itself. Every faulty host is a healthy one with one change.
 """
 
+import copy
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -13,11 +14,13 @@ from typing import Any
 import yaml
 
 from bedplate import paths
-from bedplate.acceptance import smi
+from bedplate.acceptance import figures, smi
 from bedplate.acceptance.wanted import Wanted, wanted
 
 RECORDED = paths.ROOT / "tests" / "fixtures" / "nvidia"
 DRIVER = "580.159.04"
+MIB, GIB = 2**20, 2**30
+Document = dict[str, Any]
 BOOT = "kernel: NVRM: loading NVIDIA UNIX Open Kernel Module for x86_64  580.159.04\n"
 
 
@@ -125,3 +128,51 @@ def xid(code: int, bus: str = "0000:00:07", text: str = "pid=4711, name=python")
         return replace(recorded, texts=recorded.texts | {smi.LOG: recorded.texts[smi.LOG] + line})
 
     return change
+
+
+GOOD = {"memory_copy": 2987.0, "h2d": 55.0, "d2h": 55.0, "bf16": 757.0, "fp8": 1354.0}
+
+
+def measured(gpus: int = 4, **changes: Any) -> Document:
+    """A whole document as a healthy host writes it, with the figures of the recordings' README."""
+    facts = four().document if gpus == 4 else eight().document
+    names = range(gpus)
+    document: Document = {
+        "version": 1,
+        "level": "standard",
+        "complete": True,
+        "seconds": 173.4,
+        "rounds": 1,
+        "environment": {"NCCL_NVLS_ENABLE": "0"},
+        "facts": facts,
+        "after": copy.deepcopy(facts),
+        "gpus": [{"index": n} | {k: {"value": v, "baseline": v} for k, v in GOOD.items()} for n in names],
+        "pairs": {
+            "bytes": GIB,
+            "value": [[None if a == b else 395.0 for a in names] for b in names],
+            "baseline": [[None if a == b else 394.0 for a in names] for b in names],
+        },
+        "collectives": [
+            collective("all_reduce", 256 * MIB, gpus, 300.0),
+            collective("all_reduce", GIB, gpus, 361.0),
+        ],
+        "load": [
+            {
+                "looks": 90,
+                "loaded": 80,
+                "pcie_generation": 5,
+                "pcie_width": 16,
+                "reasons": {"sw_power_cap": 60},
+            }
+            for _ in names
+        ],
+        "failures": [],
+    }
+    return document | changes
+
+
+def collective(operation: str, size: int, gpus: int, bandwidth: float) -> Document:
+    """One collective that reaches a bus bandwidth, GB/s, and its baseline with it."""
+    seconds = size * figures.FACTORS[operation] * (gpus - 1) / gpus / bandwidth / 1e9
+    entry = {"operation": operation, "bytes": size, "gpus": gpus}
+    return entry | {"seconds": seconds, "baseline_seconds": seconds}
