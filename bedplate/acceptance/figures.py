@@ -16,7 +16,7 @@ WORDS = {
     "d2h": "GPU to host",
     "bf16": "BF16 products",
     "fp8": "FP8 products",
-    "load": "BF16 without a pause",
+    "load": "BF16, sustained",
     "pair": "GPU to GPU",
     "all_reduce": "all-reduce",
     "all_gather": "all-gather",

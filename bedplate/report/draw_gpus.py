@@ -7,8 +7,9 @@ from bedplate.report.model import Collective, GpuFigure, GpuVerdict
 from bedplate.report.svg import drawing, element, rect, text
 
 CELL, HEAD = 46, 40  # a cell of the matrix, and the row and column of its names
-_LABEL, _TRACK, _ROW = 138, 300, 30  # a bar: its name, its length, its height with the space around
-_COLUMN, _TALL = 30, 120  # a column of a collective
+_LABEL, _TRACK, _ROW = 130, 280, 30  # a bar: its name, its length, its height with the space around
+_COLUMN, _TALL = 21, 120  # a column of a collective
+_LABELS = 7  # more columns than that have a label at every second one
 FAINTEST, STRONGEST = 0.10, 0.75  # opacity of the slowest and the fastest pair
 SMALL = 1024
 
@@ -91,13 +92,14 @@ def columns(view: Collective) -> Markup:
     most = max([view.published, view.gate, *(value for _, value, _ in view.points)]) or 1.0
     left, top = 34, 8
     width = left + len(view.points) * _COLUMN + 8
+    every = 1 if len(view.points) <= _LABELS else 2
     parts = []
     for line in (most, most / 2):
         y = top + _TALL * (1 - line / most)
         parts.append(text(left - 5, y + 4, units.number(round(line)), "tick", text_anchor="end"))
         parts.append(element("path", d=f"M{left} {y:g}h{width - left - 8}", class_="rail"))
     for index, (size, value, plain) in enumerate(view.points):
-        x, height = left + index * _COLUMN + 4, _TALL * value / most
+        x, height = left + index * _COLUMN + 2, _TALL * value / most
         parts.append(
             element(
                 "g",
@@ -105,17 +107,19 @@ def columns(view: Collective) -> Markup:
                     "title",
                     f"{size_of(size)}: {value:.1f} GB/s, plain baseline {plain:.1f} GB/s",
                 ),
-                rect(x, top + _TALL - height, _COLUMN - 8, height, "s-info", rx=2),
-                rect(x - 2, top + _TALL * (1 - plain / most) - 0.8, _COLUMN - 4, 1.6, "gate")
+                rect(x, top + _TALL - height, _COLUMN - 5, height, "s-info", rx=2),
+                rect(x - 1, top + _TALL * (1 - plain / most) - 0.8, _COLUMN - 3, 1.6, "gate")
                 if plain
                 else "",
-                text(x + (_COLUMN - 8) / 2, top + _TALL + 13, size_of(size), "small", text_anchor="middle"),
+                text(x + (_COLUMN - 5) / 2, top + _TALL + 13, size_of(size), "small", text_anchor="middle")
+                if index % every == 0
+                else "",
             )
         )
     return drawing(width, _TALL + top + 20, f"{view.name}: bus bandwidth by size", parts, "c")
 
 
 def size_of(count: int) -> str:
-    """Bytes as people name messages: ``1 M``, ``4 G``."""
+    """Bytes as people name messages: ``1M``, ``4G``."""
     mebibytes = count // 2**20
-    return f"{mebibytes} M" if mebibytes < SMALL else f"{mebibytes // SMALL} G"
+    return f"{mebibytes}M" if mebibytes < SMALL else f"{mebibytes // SMALL}G"

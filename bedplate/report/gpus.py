@@ -32,6 +32,8 @@ def _verdict(host: str, verdict: Document, result: Document) -> GpuVerdict:
     topology = (result.get("facts") or {}).get("topology") or ()
     pairs = (result.get("pairs") or {}).get("value") or ()
     words = f"{wanted.get('count', '')} x {units.gpu(str(wanted.get('model', '')))}"
+    # what the links can do bounds all collectives alike, so their pictures share one scale
+    published = max((float(f.get("published") or 0) for f in _named(figures, "all_reduce")), default=0.0)
     return GpuVerdict(
         host=host,
         state="pass" if verdict.get("accepted") else "fail",
@@ -40,7 +42,7 @@ def _verdict(host: str, verdict: Document, result: Document) -> GpuVerdict:
         faults=tuple(_fault(entry) for entry in dicts(verdict.get("complaints"))),
         figures=tuple(_figure(name, same) for name in _ORDER if (same := _named(figures, name))),
         collectives=tuple(
-            _collective(name, same) for name in _COLLECTIVES if (same := _named(figures, name))
+            _collective(name, same, published) for name in _COLLECTIVES if (same := _named(figures, name))
         ),
         ways=tuple(tuple(map(str, row)) for row in topology),
         bandwidths=tuple(tuple(row) for row in pairs),
@@ -74,7 +76,7 @@ def _figure(name: str, same: list[dict[str, Any]]) -> GpuFigure:
     )
 
 
-def _collective(name: str, same: list[dict[str, Any]]) -> Collective:
+def _collective(name: str, same: list[dict[str, Any]], published: float) -> Collective:
     points = sorted(
         (int(f.get("size") or 0), float(f.get("value") or 0), float(f.get("baseline") or 0)) for f in same
     )
@@ -82,5 +84,5 @@ def _collective(name: str, same: list[dict[str, Any]]) -> Collective:
         name=WORDS.get(name, name),
         points=tuple(points),
         gate=max(float(f.get("gate") or 0) for f in same),
-        published=max(float(f.get("published") or 0) for f in same),
+        published=published,
     )

@@ -73,8 +73,8 @@ def test_bars_have_the_proportions_of_the_figures() -> None:
 
 def test_columns_grow_with_the_size_of_the_message() -> None:
     html = render(page(gpu1=left()))
-    columns = re.findall(r"<title>(\d+ [MG]): ([\d.]+) GB/s, plain baseline ([\d.]+) GB/s</title>", html)
-    assert columns == [("256 M", "300.0", "300.0"), ("1 G", "361.0", "361.0")]
+    columns = re.findall(r"<title>(\d+[MG]): ([\d.]+) GB/s, plain baseline ([\d.]+) GB/s</title>", html)
+    assert columns == [("256M", "300.0", "300.0"), ("1G", "361.0", "361.0")]
 
 
 def test_pictures_are_well_formed_and_the_section_is_linked() -> None:
