@@ -1,12 +1,14 @@
-"""A stand-in for nvidia-ml-py: two H200 as one host showed them on 2026-11-23, and nothing else.
+"""A stand-in for nvidia-ml-py: H200s as one host showed them on 2026-11-23, and nothing else.
 
-Put its folder first on PYTHONPATH. Functions that it does not have are ones that the driver refuses.
+Put its folder first on PYTHONPATH; FAKE_GPUS says how many there are. What it does not have is what the
+driver refuses.
 """
 
 import ctypes
+import os
 from types import SimpleNamespace
 
-COUNT, LINKS = 2, 18
+COUNT, LINKS = int(os.environ.get("FAKE_GPUS", "2")), 18
 NVML_NVLINK_MAX_LINKS = 36
 NVML_TEMPERATURE_GPU, NVML_CLOCK_SM, NVML_CLOCK_MEM = 0, 1, 2
 NVML_P2P_CAPS_INDEX_NVLINK, NVML_P2P_STATUS_OK = 2, 0
