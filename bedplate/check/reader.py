@@ -9,6 +9,7 @@ is later checked once.
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ from ansible.inventory.helpers import sort_groups
 from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
 from ansible.parsing.vault import EncryptedString, is_encrypted
+from ansible.utils.display import Display
 
 _INTERNAL = frozenset(("inventory_dir", "inventory_file"))  # what Ansible adds to every host by itself
 _FORMATS = (".yml", ".yaml", ".json")
@@ -38,12 +40,16 @@ _FORMATS = (".yml", ".yaml", ".json")
 
 def read(path: Path, *overlays: Path) -> Source:
     """The inventory with places. Raises BadInput naming every file that is not valid YAML."""
+    absent = [finding for source in (path, *overlays) for finding in _absent(source)]
+    if absent:
+        raise BadInput(absent)
     sources = [source.resolve() for source in (path, *overlays)]
     loader = DataLoader()
     loader.set_basedir(str(paths.ROOT))
     _unlock(loader)
     try:
-        manager = InventoryManager(loader=loader, sources=[str(source) for source in sources])
+        with _heard() as warnings:
+            manager = InventoryManager(loader=loader, sources=[str(source) for source in sources])
         store = _Store(loader, [source if source.is_dir() else source.parent for source in sources])
         hosts = {host.name: store.host(host, manager.groups["all"]) for host in manager.get_hosts()}
     except AnsibleError as error:
@@ -57,7 +63,11 @@ def read(path: Path, *overlays: Path) -> Source:
         paths.environment_of(path), path, {name: found.values for name, found in hosts.items()}, groups
     )
     twice = [finding for document in store.documents.values() if document for finding in document.findings]
-    return Source(inventory, lambda host, key: hosts[host].place(key) if host in hosts else "", tuple(twice))
+    strange = [
+        _strange(path, text) for text in warnings if "duplicate mapping key" not in text
+    ]  # said with its line
+    place = lambda host, key: hosts[host].place(key) if host in hosts else ""  # noqa: E731
+    return Source(inventory, place, (*twice, *strange))
 
 
 @dataclass
@@ -182,10 +192,26 @@ def _unlock(loader: Any) -> None:
         loader.set_vault_secrets(CLI.setup_vault_secrets(loader, vault_ids=ids, auto_prompt=False))
 
 
+@contextmanager
+def _heard() -> Iterator[list[str]]:
+    """What Ansible would only print: keys that it skips, names that it cannot use."""
+    display, said = Display(), []
+    display.warning = lambda msg, *_, **__: said.append(str(msg))
+    try:
+        yield said
+    finally:
+        del display.warning
+
+
+def _strange(path: Path, text: str) -> Finding:
+    """A warning of Ansible's; what it skips may be whole hosts, so that is an error."""
+    file = path / "hosts.yml" if path.is_dir() else path
+    why, level = text.strip().replace("\n", " "), "error" if text.startswith("Skipping") else "warning"
+    return Finding(relative(file), "groups", file.name, why, "correct what Ansible names", level)
+
+
 def _unreadable(path: Path, error: Exception) -> list[Finding]:
     """Every YAML file of the inventory that cannot be read; Ansible stops at the first."""
-    if not path.exists():
-        return [_absent(path)]
     findings = []
     for file in sorted(path.rglob("*.yml")) if path.is_dir() else [path]:
         try:
@@ -198,7 +224,11 @@ def _unreadable(path: Path, error: Exception) -> list[Finding]:
     return [Finding(relative(path), "-i", path.name, why, "correct what the message names")]
 
 
-def _absent(path: Path) -> Finding:
+def _absent(path: Path) -> Iterator[Finding]:
+    """What is no inventory at all."""
+    if path.is_file() or any((path / f"hosts{suffix}").is_file() for suffix in (*_FORMATS, "")):
+        return
     known = ", ".join(sorted(p.parent.name for p in paths.INVENTORIES.glob("*/hosts.yml"))) or "none yet"
+    why = "this folder has no hosts.yml" if path.is_dir() else "there is no such inventory"
     remedy = f"name one that exists ({known}) or write one with `bedplate init`"
-    return Finding(str(path), "-i", str(path), "there is no such inventory", remedy)
+    yield Finding(str(path), "-i", str(path), why, remedy)

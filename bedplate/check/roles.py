@@ -54,7 +54,7 @@ def specs(folder: Path = paths.ROLES) -> dict[str, dict[str, dict[str, Any]]]:
     """Role name to its public variables, each as JSON Schema."""
     found: dict[str, dict[str, dict[str, Any]]] = {}
     for file in sorted(folder.glob("*/meta/argument_specs.yml")):
-        options = yaml.safe_load(file.read_text())["argument_specs"]["main"].get("options", {})
+        options = yaml.load(file.read_bytes(), yaml.CSafeLoader)["argument_specs"]["main"].get("options", {})
         found[file.parent.parent.name] = {name: schema_of(option) for name, option in options.items()}
     return found
 

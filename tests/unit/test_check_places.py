@@ -249,6 +249,20 @@ def test_command_prints_one_document_and_exits_by_verdict(lab, spoil, code, verd
     assert [f["key"] for f in document["findings"] if f["level"] == "error"] == ["site_timeservers"] * spoil
 
 
+def test_a_folder_without_hosts_is_no_inventory(lab):
+    with pytest.raises(BadInput, match=r"this folder has no hosts.yml"):
+        read(lab / "group_vars")
+
+
+def test_what_ansible_would_skip_is_an_error(lab, capfd):
+    """`host` for `hosts`: without a word in the end, the group would be empty."""
+    (lab / "hosts.yml").write_text((lab / "hosts.yml").read_text().replace("hosts:", "host:"))
+    (error, *_) = [error for error in check(read(lab)).errors if "Skipping" in error.why]
+    assert (error.file, error.key) == (str(lab / "hosts.yml"), "groups")
+    assert "host" in error.why
+    assert capfd.readouterr().err == ""
+
+
 def test_no_such_inventory_names_those_that_exist(tmp_path):
     with pytest.raises(BadInput) as raised:
         read(tmp_path / "nowhere")
