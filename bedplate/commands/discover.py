@@ -8,6 +8,7 @@ import typer
 import yaml
 
 from bedplate import paths
+from bedplate.check.words import choose
 from bedplate.console import err, out, print_error, print_json, progress
 from bedplate.discover import document
 from bedplate.discover.hardware import Hardware, interpret
@@ -62,7 +63,7 @@ def run(
 def discover(targets: list[Target]) -> tuple[dict[str, Hardware], dict[str, BedplateError]]:
     """Read all targets side by side: what they are, and why some could not be read, in the order given."""
     catalogue = _catalogue()
-    with progress(f"Reading {len(targets)} hosts", total=len(targets)) as step:
+    with progress(f"Reading {_hosts(len(targets))}", total=len(targets)) as step:
 
         def seen(name: str) -> None:
             step.advance()
@@ -71,6 +72,10 @@ def discover(targets: list[Target]) -> tuple[dict[str, Hardware], dict[str, Bedp
         answers, failures = read_all(targets, seen)
     names = [one.name for one in targets]
     return {name: interpret(answers[name], catalogue) for name in names if name in answers}, failures
+
+
+def _hosts(count: int) -> str:
+    return f"{count} host" + ("" if count == 1 else "s")
 
 
 def _known(hosts: list[str], sources: list[Path], write: bool) -> dict[str, Vars]:
@@ -86,6 +91,10 @@ def _known(hosts: list[str], sources: list[Path], write: bool) -> dict[str, Vars
             )
         )
     everyone = load(*sources).hosts if sources else {}
+    strangers = [name for name in hosts if sources and name not in everyone]
+    if strangers:
+        why = f"{sources[0]} has no such host"
+        raise BadInput([Finding("command line", "HOSTS", n, why, choose(n, everyone)) for n in strangers])
     return {name: everyone.get(name, {}) for name in (hosts or everyone)}
 
 

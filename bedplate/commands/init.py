@@ -1,5 +1,6 @@
 """`bedplate init`: a new inventory from answers."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -9,12 +10,13 @@ import yaml
 
 from bedplate import console, paths
 from bedplate.check import source
+from bedplate.check.files import relative
 from bedplate.check.run import check
-from bedplate.errors import BAD_INPUT, BadInput
+from bedplate.errors import BAD_INPUT, BadInput, Finding
 from bedplate.scaffold import answers as given
 from bedplate.scaffold.ask import ask
 from bedplate.scaffold.generate import files
-from bedplate.scaffold.write import write
+from bedplate.scaffold.write import taken, write
 
 
 def register(app: typer.Typer) -> None:
@@ -32,11 +34,12 @@ def run(
 ) -> None:
     """Write the smallest inventory that passes the check, into inventories/ENVIRONMENT.
 
-    Asks a dozen questions, or takes the answers from a file. Nothing that exists is overwritten. Disks and
+    Asks twenty questions, or takes the answers from a file. Nothing that exists is overwritten. Disks and
     NICs are planned ones until `bedplate discover --write` has read the real ones.
     """
-    known = yaml.safe_load((paths.COMMON / "gpus.yml").read_text())["catalogue_gpus"]
-    wanted = given.read(answers) if answers else ask(environment or _name(), known)
+    if environment:
+        _usable(environment, "ENVIRONMENT")
+    wanted = given.read(answers) if answers else _asked(environment)
     if environment:
         wanted = replace(wanted, environment=environment)
     folder = paths.INVENTORIES / wanted.environment
@@ -53,8 +56,37 @@ def run(
         raise typer.Exit(BAD_INPUT)
 
 
+def _asked(environment: str) -> given.Answers:
+    """Answers of whoever sits at the terminal."""
+    known = yaml.safe_load((paths.COMMON / "gpus.yml").read_text())["catalogue_gpus"]
+    try:
+        return ask(environment or _name(), known)
+    except (EOFError, typer.Abort) as error:
+        why = "the questions were not all answered, so nothing was written"
+        remedy = "answer on a terminal, or give a file like docs/examples/answers.yml: --answers FILE"
+        raise BadInput(Finding("command line", "--answers", "", why, remedy)) from error
+
+
 def _name() -> str:
-    return str(typer.prompt("Name of the environment", default="mylab", err=True))
+    """Asked until it is free and can be a name, so that nobody answers everything else in vain."""
+    while True:
+        name = str(typer.prompt("Name of the environment", default="mylab", err=True))
+        try:
+            _usable(name, "environment")
+        except BadInput as error:
+            console.print_error(error)
+        else:
+            return name
+
+
+def _usable(name: str, key: str) -> None:
+    """Raises BadInput where an environment cannot have this name, or has it already."""
+    if not re.fullmatch(given.NAME, name):
+        remedy = "use up to 20 small letters, digits and -, a letter first, for example berlin"
+        raise BadInput(Finding("command line", key, name, "an environment cannot have this name", remedy))
+    folder = paths.INVENTORIES / name
+    if folder.exists():
+        raise taken(folder)
 
 
 def _tell(folder: Path, hosts: int) -> None:
@@ -68,4 +100,4 @@ def _tell(folder: Path, hosts: int) -> None:
 
 
 def _short(folder: Path) -> str:
-    return str(folder.relative_to(paths.ROOT))
+    return relative(folder)

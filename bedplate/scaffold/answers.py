@@ -12,6 +12,7 @@ from bedplate.check.schema import validator, violations
 from bedplate.errors import BadInput, Finding
 
 SCHEMA = Path(__file__).with_name("answers.yml")
+NAME = yaml.safe_load(SCHEMA.read_text())["properties"]["environment"]["pattern"]
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,10 @@ def parse(data: Any, origin: str) -> Answers:
     problems = list(violations("answers", data, check))
     if problems:
         raise BadInput(
-            [Finding(origin, dotted(p.key[1:]), shown(p.value), p.why, p.remedy) for p in problems]
+            [
+                Finding(origin, dotted(p.key[1:]) or "(file)", shown(p.value), p.why, p.remedy)
+                for p in problems
+            ]
         )
     networks = {name: Net(**data[name]) for name in ("management", "cluster", "business")}
     machines = {group: _machines(kind) for group, kind in data["machines"].items()}

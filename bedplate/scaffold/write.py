@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 
 from bedplate import paths
+from bedplate.check.files import relative
 from bedplate.errors import BadInput, Finding
 from bedplate.scaffold.generate import File, Files
 
@@ -14,11 +15,7 @@ from bedplate.scaffold.generate import File, Files
 def write(files: Files, folder: Path) -> None:
     """Write an inventory into a new ``folder``. Raises BadInput when it exists."""
     if folder.exists():
-        why, remedy = (
-            "there is an inventory of this name already",
-            "choose another name, or move the old one away",
-        )
-        raise BadInput(Finding(str(folder), "environment", folder.name, why, remedy))
+        raise taken(folder)
     for path, file in files.items():
         target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -26,6 +23,15 @@ def write(files: Files, folder: Path) -> None:
     link = folder / "group_vars" / "all" / "common"
     near = folder.resolve().is_relative_to(paths.INVENTORIES)
     link.symlink_to(os.path.relpath(paths.COMMON, link.parent.resolve()) if near else paths.COMMON)
+
+
+def taken(folder: Path) -> BadInput:
+    """What to say where there is something already."""
+    why, remedy = (
+        "there is an inventory of this name already",
+        "choose another name, or move the old one away",
+    )
+    return BadInput(Finding(relative(folder), "environment", folder.name, why, remedy))
 
 
 def render(file: File) -> str:

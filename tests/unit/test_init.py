@@ -142,7 +142,7 @@ def test_command_with_answers_tells_what_comes_next(house):
 
 
 def test_every_question_has_an_answer_to_start_from(house):
-    """Enter, sixteen times, is an inventory that passes."""
+    """Enter, again and again, is an inventory that passes."""
     result = run("--json", "mine", typed="\n" * 30)
     assert result.exit_code == 0, result.output
     document = json.loads(result.stdout[result.stdout.index("{") :])
@@ -155,6 +155,42 @@ def test_answers_that_cannot_be_are_asked_again(house):
     result = run("mine", typed=typed)
     assert result.exit_code == 0, result.output
     assert "write it like 10.10.0.0/24" in result.output
+
+
+@pytest.mark.parametrize("name", ["Bad Name", "../x", "_common", "-x", "x" * 21, "mine/"])
+def test_a_name_that_cannot_be_is_refused_before_anything_is_written(house, name):
+    before = sorted(house.rglob("*"))
+    result = run("--answers", str(EXAMPLE), "--", name)
+    assert isinstance(result.exception, BadInput)
+    assert sorted(house.rglob("*")) == before
+
+
+def test_a_name_that_cannot_be_is_asked_again_at_once(house):
+    (house / "inventories" / "old").mkdir()
+    result = run(typed="Mine\nold\nmine\n" + "\n" * 30)
+    assert result.exit_code == 0, result.output
+    assert "an environment cannot have this name" in result.output
+    assert "already" in result.output
+    assert (house / "inventories" / "mine" / "hosts.yml").exists()
+
+
+def test_questions_that_nobody_answers_write_nothing(house):
+    result = run("mine", typed="\n\n")
+    assert isinstance(result.exception, BadInput)
+    assert "--answers FILE" in str(result.exception)
+    assert not (house / "inventories" / "mine").exists()
+
+
+def test_an_empty_file_of_answers_is_said_to_be_one(tmp_path):
+    (tmp_path / "answers.yml").write_text("")
+    with pytest.raises(BadInput, match=r"\(file\) = None: this must be a dictionary"):
+        given_answers.read(tmp_path / "answers.yml")
+
+
+def test_so_many_questions_and_no_more(house):
+    """`bedplate init` and docs/first-rack.md say twenty; every one has an answer to start from."""
+    assert run("few", typed="\n" * 19).exit_code != 0
+    assert run("enough", typed="\n" * 20).exit_code == 0
 
 
 def test_nothing_is_overwritten(house):
