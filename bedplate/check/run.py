@@ -9,10 +9,13 @@ from jsonschema.protocols import Validator
 
 from bedplate.check import (  # noqa: F401  the rules register themselves
     compatibility,
+    containers,
+    gpu_policy,
     hosts,
     models,
     names,
     network,
+    rdma,
     roles,
     rules,
     schema,

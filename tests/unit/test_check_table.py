@@ -7,10 +7,36 @@ import pytest
 
 from bedplate.check import compatibility
 from tests.inventory_samples import outcome
-from tests.wrong_inventories import gpus, hardware, hosts, models, network, site, storage, versions
+from tests.wrong_inventories import (
+    containers,
+    gpu_policy,
+    gpus,
+    hardware,
+    hosts,
+    models,
+    network,
+    rdma,
+    site,
+    storage,
+    versions,
+)
 
 CASES = [
-    case for part in (hardware, gpus, versions, network, storage, models, hosts, site) for case in part.CASES
+    case
+    for part in (
+        hardware,
+        gpus,
+        gpu_policy,
+        versions,
+        network,
+        storage,
+        models,
+        containers,
+        rdma,
+        hosts,
+        site,
+    )
+    for case in part.CASES
 ]
 
 
