@@ -13,7 +13,7 @@ from typing import Any
 
 from bedplate import evidence
 from bedplate.console import progress
-from bedplate.rehearse import stages
+from bedplate.rehearse import objects, stages
 from bedplate.rehearse.client import Api
 from bedplate.rehearse.control_plane import ControlPlane, Tuning
 from bedplate.tools import locate
@@ -49,6 +49,11 @@ def deployment(pods: int, gpus: int) -> dict[str, Any]:
     }
 
 
+def ready_nodes(api: Api) -> int:
+    """Nodes that are Ready."""
+    return sum(1 for raw in api.items("/api/v1/nodes") if objects.node(raw).ready)
+
+
 def ready_pods(api: Api) -> int:
     """Pods of the deployment that are Ready."""
     return int(api.get(f"{DEPLOYMENTS}/model")["status"].get("readyReplicas", 0))
@@ -61,6 +66,8 @@ def measure(tuning: Tuning, nodes: int, pods: int, label: str) -> tuple[float, i
         with plane, progress(f"{label}: {pods} pods on {nodes} nodes", total=pods) as step:
             plane.start(stages.stages())
             plane.api.create_all("/api/v1/nodes", map(node, range(nodes)))
+            while ready_nodes(plane.api) < nodes:
+                time.sleep(0.5)
             begin = time.monotonic()
             plane.api.create(DEPLOYMENTS, deployment(pods, nodes * GPUS_PER_NODE // pods))
             ready = 0

@@ -233,7 +233,8 @@ class ControlPlane:
         config = self.folder / "config" / "kwok.yml"
         config.write_text("\n---\n".join(json.dumps(stage) for stage in stages))
         flags = {
-            "kubeconfig": self._component("kwok"),
+            # A kubelet's group: what kubelets write all day is not audited, see the audit policy.
+            "kubeconfig": self.user("kwok", ["system:nodes"]),
             "config": config,
             "manage-all-nodes": "true",
             "node-lease-duration-seconds": NODE_LEASE_SECONDS,
