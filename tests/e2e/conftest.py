@@ -9,6 +9,13 @@ import pytest
 from bedplate import paths
 from bedplate.twin.lab import Twin
 
+CONFIGURE = ("test_site.py", "test_storage_faults.py", "test_network_rollback.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What configures the lab's machines comes after the tests that want them bare."""
+    items.sort(key=lambda item: item.path.name in CONFIGURE)
+
 
 @dataclass(frozen=True)
 class LabTwin:
