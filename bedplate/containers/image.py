@@ -27,7 +27,18 @@ INSTALLED = (
     "systemd",
     "systemd-sysv",
 )
-OFFERED = ("chrony", "nftables", "smartmontools", "unattended-upgrades")
+OFFERED = (
+    "chrony",
+    "ethtool",
+    "ibverbs-utils",
+    "infiniband-diags",
+    "nftables",
+    "perftest",
+    "rdma-core",
+    "runc",
+    "smartmontools",
+    "unattended-upgrades",
+)
 NOT_NEEDED = ("/usr/share/man/*", "/usr/share/doc/*", "/usr/share/locale/*", "/usr/share/info/*")
 PLACES = (Path("/etc/apt/sources.list"), Path("/etc/apt/sources.list.d"))
 

@@ -16,6 +16,7 @@ SPLIT = 560  # first branch with the new names
 TOOLKITS = {"13.0": "13.0.2", "12.9": "12.9.1", "12.2": "12.2.2", "11.8": "11.8.0"}
 CUDNN9 = (("9.17.0.29", "13"), ("9.17.0.29", "12"), ("9.10.2.21", "12"), ("9.10.2.21", "11"))
 CUDNN8 = ("8.6.0.163-1+cuda11.8", "8.9.7.29-1+cuda12.2")
+CONTAINER_TOOLKITS = ("1.19.1", "1.20.0")
 NCCL = ("2.30.4-1+cuda13.0", "2.30.4-1+cuda12.9", "2.21.5-1+cuda12.4", "2.21.5-1+cuda11.0")
 # Where DKMS finds headers it builds; here the finished file is copied, so that modinfo has something to read.
 BUILD = """for folder in /lib/modules/*/build; do
@@ -50,6 +51,8 @@ def packages() -> Iterator[Package]:
     for version, update in TOOLKITS.items():
         yield from toolkit(version, update)
     yield from libraries()
+    for version in CONTAINER_TOOLKITS:
+        yield from container_toolkit(version)
 
 
 def driver(version: str) -> Iterator[Package]:
@@ -156,3 +159,22 @@ def libraries() -> Iterator[Package]:
     for version in NCCL:
         yield Package("libnccl2", version)
         yield Package("libnccl-dev", version, f"libnccl2 (= {version})")
+
+
+def container_toolkit(version: str) -> Iterator[Package]:
+    """NVIDIA's runtime for containers, with the units that renew the description of the GPUs."""
+    same = f"(= {version}-1)"
+    folder = "/lib/systemd/system/nvidia-cdi-refresh"
+    service = "[Unit]\nDescription=CDI stand-in\n[Service]\nType=oneshot\nExecStart=/bin/true\n"
+    install = "[Install]\nWantedBy=multi-user.target\n"
+    path = f"[Unit]\nDescription=CDI stand-in\n[Path]\nPathChanged=/lib/modules\n{install}"
+    files = {
+        "/usr/bin/nvidia-container-runtime": (b'#!/bin/sh\nexec runc "$@"\n', 0o755),
+        f"{folder}.service": (service.encode(), 0o644),
+        f"{folder}.path": (path.encode(), 0o644),
+    }
+    yield Package("libnvidia-container1", f"{version}-1")
+    yield Package("libnvidia-container-tools", f"{version}-1", f"libnvidia-container1 {same}")
+    yield Package("nvidia-container-toolkit-base", f"{version}-1", files=files)
+    needs = f"libnvidia-container-tools {same}, nvidia-container-toolkit-base {same}"
+    yield Package("nvidia-container-toolkit", f"{version}-1", needs)

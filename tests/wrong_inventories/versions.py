@@ -124,7 +124,7 @@ CASES = [
     ),
     case(
         "toolkit that kills containerd 2.3",
-        on("all", "version_containerd", to="2.3.1"),
+        on("all", "version_containerd", to="2.3.5"),
         on("all", "version_nvidia_container_toolkit", to="1.19.1"),
         at=(VERSIONS, "version_nvidia_container_toolkit"),
         value="1.19.1",

@@ -1,0 +1,78 @@
+"""A host that runs containers, with devices by CDI."""
+
+import tomllib
+
+import pytest
+import yaml
+
+from shared import containers
+
+from bedplate import paths
+
+
+@pytest.fixture(scope="module")
+def image(host):
+    containers.load(host)
+
+
+@pytest.fixture(scope="module")
+def effective(host):
+    """What containerd itself makes of all files together."""
+    return tomllib.loads(host.check_output("containerd config dump"))
+
+
+def test_containerd_runs_at_exactly_its_version(host):
+    assert host.service("containerd").is_running
+    assert host.service("containerd").is_enabled
+    wished = yaml.safe_load((paths.COMMON / "versions.yml").read_text())["version_containerd"]
+    assert host.check_output("ctr version | sed -n '/Server/,$ s/.*Version: *v\\?//p'") == wished
+
+
+def test_a_container_sees_the_devices_that_a_description_names(host, image):
+    said = containers.run(host, "ls /dev/stand-in*; echo $STAND_IN", "--device=vendor.example/gpu=0")
+    assert said.rc == 0, said.stderr
+    assert said.stdout.split() == ["/dev/stand-in0", "yes"]
+
+
+def test_a_container_can_use_its_device_and_no_other(host, image):
+    """The first one is like /dev/zero: what can be read from it was really opened."""
+    said = containers.run(
+        host, "read -n 1 x </dev/stand-in0 && echo opened; ls /dev", "--device=vendor.example/gpu=0"
+    )
+    assert "stand-in1" not in said.stdout.split(), said.stdout + said.stderr
+    without = containers.run(host, "ls /dev")
+    assert not [name for name in without.stdout.split() if name.startswith("stand-in")]
+
+
+def test_a_device_that_nobody_describes_is_refused(host, image):
+    said = containers.run(host, "ls /dev", "--device=vendor.example/gpu=7")
+    assert said.rc != 0 and "vendor.example/gpu=7" in said.stderr
+
+
+def test_kubernetes_gets_devices_and_cgroups_of_systemd(effective):
+    runtime = effective["plugins"]["io.containerd.cri.v1.runtime"]
+    assert runtime["enable_cdi"] is True
+    assert runtime["cdi_spec_dirs"] == ["/etc/cdi", "/var/run/cdi"]
+    assert runtime["containerd"]["runtimes"]["runc"]["options"]["SystemdCgroup"] is True
+    assert runtime["containerd"]["default_runtime_name"] == "runc"
+    assert "nvidia" not in runtime["containerd"]["runtimes"]
+
+
+def test_no_file_has_a_higher_version_than_the_one_that_imports_it(host):
+    root = host.check_output("sed -n 's/^version = //p' /etc/containerd/config.toml")
+    parts = host.check_output("sed -n 's/^version = //p' /etc/containerd/conf.d/*.toml").split()
+    assert parts and all(part <= root for part in parts)
+
+
+def test_memory_can_be_registered(host):
+    limit = host.check_output("systemctl show containerd --property LimitMEMLOCK")
+    assert limit == "LimitMEMLOCK=infinity"
+
+
+def test_nothing_deprecated_is_in_use(host):
+    assert host.check_output("ctr deprecations list --format json") in ("null", "[]")
+
+
+def test_the_programs_are_links_to_one_release(host):
+    targets = {host.check_output(f"readlink /usr/local/bin/{name}") for name in ("containerd", "ctr")}
+    assert len({target.rsplit("/", 1)[0] for target in targets}) == 1

@@ -1,0 +1,1 @@
+"""Programs from a release archive, at exactly one version: pinned by SHA-256, switched over in one step."""
