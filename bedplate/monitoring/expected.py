@@ -54,4 +54,6 @@ def _services(shared: Vars) -> Iterator[Record]:
 
 
 def _expected(what: str, number: int, **labels: str) -> Record:
-    return Record(f"bedplate:expected_{what}", f"vector({number})", labels)
+    return Record(
+        f"bedplate:expected_{what}", f"vector({number})", {name: str(value) for name, value in labels.items()}
+    )
