@@ -1,25 +1,18 @@
 """The policy of GPUs against the recording of a real H100, and a stand-in that remembers what was set."""
 
 import copy
-import json
 import re
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree as Xml
 
 import pytest
-from gpu_policy import hardware, observe, wish
-from gpu_policy.converge import Memory, NoDriver, NotKept, Refused, converge, look, nvidia_smi
+from gpu_policy import observe, wish
+from gpu_policy.converge import Memory, NotKept, Refused, converge
 from gpu_policy.model import Clocks, Gpu, Policy, Power, Range, Switch
 from gpu_policy.plan import plan
-from hypothesis import given, settings
-from hypothesis import strategies as some
 
-from tests.ansible_module import Module
-from tests.fakes.nvidia_smi import FRESH, StandIn
+from tests.gpu_samples import LAYOUTS, RECORDED, SEVENTHS, done, run, stand_in
 
-RECORDED = (Path(__file__).parent / "recorded" / "nvidia-smi-h100.xml").read_text()
 LISTED = "GPU 0: NVIDIA H100 80GB HBM3 (UUID: GPU-1)\n"
 CUT = (
     LISTED
@@ -29,29 +22,11 @@ CUT = (
     + "GPU 1: NVIDIA H100 80GB HBM3 (UUID: GPU-2)\n"
 )
 H100 = observe.gpus(RECORDED, LISTED)[0]
-LAYOUTS = {"sevenths": {"devices": {"1g.10gb": 7}}, "mixed": {"devices": {"3g.40gb": 1, "1g.10gb": 2}}}
-SEVENTHS = ("1g.10gb",) * 7
 
 
 @pytest.fixture(autouse=True)
 def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gpu_policy.converge._SETTLE", 0)
-
-
-def stand_in(count: int = 1, *, reset_for_mig: bool = False, **fields: Any) -> StandIn:
-    """GPUs as after a boot, with ``fields`` changed."""
-    state = [copy.deepcopy(FRESH) | copy.deepcopy(fields) for _ in range(count)]
-    return StandIn(RECORDED, state, reset_for_mig=reset_for_mig)
-
-
-def run(smi: StandIn, said: dict[str, Any], *, consent: bool = False, memory: Memory | None = None) -> Any:
-    """Converge as the module does."""
-    return converge({"layouts": LAYOUTS, **said}, smi, memory or Memory(None), consent=consent)
-
-
-def done(smi: StandIn, said: dict[str, Any], **more: Any) -> list[str]:
-    """Only what was done, without the GPU's name."""
-    return [str(action).partition(": ")[2] for action in run(smi, said, **more).done]
 
 
 class TestObserve:
@@ -314,165 +289,3 @@ class TestDisruptive:
         smi = stand_in(persistence=True, ecc=[True, False])
         assert done(smi, {"ecc": False}, consent=True)[0] == "reset ECC pending -> in effect"
         assert done(stand_in(persistence=True, ecc=[True, False]), {"ecc": True}) == []
-
-
-def shortened() -> str:
-    """The recording with the parts that are read, and of the supported clocks those that are said below."""
-    root = Xml.fromstring(RECORDED)
-    gpu = root.find("gpu")
-    assert gpu is not None
-    for part in list(gpu):
-        if part.tag not in READ.split():
-            gpu.remove(part)
-    for block in gpu.iterfind("supported_clocks/supported_mem_clock"):
-        for clock in block.findall("supported_graphics_clock"):
-            if (clock.text or "").split()[0] not in ("345", "1755", "1980"):
-                block.remove(clock)
-    return Xml.tostring(root, encoding="unicode")
-
-
-READ = "product_name persistence_mode mig_mode compute_mode ecc_mode gpu_power_readings clocks processes"
-READ += " applications_clocks default_applications_clocks supported_clocks"
-SHORT = shortened()
-
-
-def clocks() -> some.SearchStrategy[dict[str, Any]]:
-    pair = some.lists(some.sampled_from([345, 900, 1500, 1980]), min_size=2, max_size=2)
-    return some.one_of(some.just({}), some.fixed_dictionaries({"graphics": pair}))
-
-
-SAID = some.fixed_dictionaries(
-    {
-        "persistence": some.booleans(),
-        "power_limit": some.sampled_from([0, 150, 200, 450, 700, 701]),
-        "compute_mode": some.sampled_from(["default", "exclusive_process", "prohibited"]),
-        "ecc": some.booleans(),
-        "mig": some.sampled_from(["leave", "none", "sevenths", "mixed"]),
-        "locked_clocks": clocks(),
-        "application_clocks": some.sampled_from([{}, {"memory": 2619, "graphics": 1755}]),
-    }
-)
-MIG = some.sampled_from(
-    [([False, False], []), ([True, True], []), ([True, True], ["3g.40gb"]), ([True, True], list(SEVENTHS))]
-)
-STATE = some.builds(
-    lambda mig, **fields: {**copy.deepcopy(FRESH), **fields, "mig": list(mig[0]), "instances": list(mig[1])},
-    mig=MIG,
-    persistence=some.booleans(),
-    power=some.sampled_from([None, 200.0, 555.0]),
-    compute=some.sampled_from(["Default", "Prohibited"]),
-    ecc=some.sampled_from([[True, True], [True, False], [False, False], [False, True]]),
-    processes=some.sampled_from([[], [], ["vllm"]]),
-)
-DISRUPTIVE = {"-e", "-mig", "--gpu-reset", "-dci", "-dgi"}
-
-
-class TestAnyState:
-    """Whatever is there and whatever is said."""
-
-    @settings(max_examples=150, deadline=None)
-    @given(
-        said=SAID,
-        state=some.lists(STATE, min_size=1, max_size=2),
-        consent=some.booleans(),
-        ampere=some.booleans(),
-    )
-    def test_it_ends_where_nothing_is_left_to_do(
-        self, said: dict[str, Any], state: list[dict[str, Any]], consent: bool, ampere: bool
-    ) -> None:
-        smi, memory = StandIn(SHORT, copy.deepcopy(state), reset_for_mig=ampere), Memory(None)
-        try:
-            run(smi, said, consent=consent, memory=memory)
-        except Refused:
-            assert smi.calls == []  # refused means untouched
-            return
-        for call in smi.calls:
-            index = int(call[call.index("-i") + 1].split(":")[1], 16)
-            assert not (DISRUPTIVE & set(call) and (state[index]["processes"] or not consent)), call
-        calls = len(smi.calls)
-        again = run(smi, said, consent=consent, memory=memory)
-        assert (again.done, len(smi.calls)) == ((), calls)
-        if consent:
-            assert again.waiting == ()
-            self.holds(look(smi), wish.policies({"layouts": LAYOUTS, **said}, len(state))[0])
-
-    @staticmethod
-    def holds(gpus: tuple[Gpu, ...], policies: dict[int, Policy]) -> None:
-        """Each field is what was said, read independently of the planner."""
-        for gpu in gpus:
-            policy = policies[gpu.index]
-            assert gpu.power and gpu.ecc and gpu.mig
-            assert gpu.power.limit == (policy.power_limit or 700)
-            assert gpu.persistence == policy.persistence
-            assert gpu.compute_mode == policy.compute_mode
-            assert gpu.ecc == Switch(policy.ecc, policy.ecc)
-            if policy.mig is not None:
-                assert gpu.mig == Switch(bool(policy.mig), bool(policy.mig))
-                assert gpu.layout == tuple(sorted(policy.mig))
-
-
-class TestMemory:
-    """Locks are remembered in a file that a boot clears."""
-
-    def test_across_runs(self, tmp_path: Path) -> None:
-        file, smi = str(tmp_path / "run" / "locks.json"), stand_in(persistence=True)
-        said = {"locked_clocks": {"graphics": [345, 1500]}}
-        assert len(done(smi, said, memory=Memory.at(file))) == 1
-        assert done(smi, said, memory=Memory.at(file)) == []
-        assert len(done(smi, said, memory=Memory.at(file, forget=True))) == 1
-        assert done(smi, {}, memory=Memory.at(file)) == ["graphics clock lock 345-1500 MHz -> free"]
-        assert Memory.at(file).locks == {"00000000:00:06.0": {}}
-
-
-class TestProgram:
-    """nvidia-smi as a program, and the module on top of it."""
-
-    @pytest.fixture()
-    def host(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-        """The stand-in first in PATH, as nvidia-smi."""
-        (tmp_path / "nvidia-smi").symlink_to(Path(__file__).parents[1] / "fakes" / "nvidia_smi.py")
-        (tmp_path / "recorded.xml").write_text(RECORDED)
-        (tmp_path / "state.json").write_text(json.dumps([FRESH]))
-        monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-        monkeypatch.setenv("NVIDIA_SMI_STAND_IN", str(tmp_path))
-        return tmp_path
-
-    def test_module_sets_reads_back_and_is_done(self, host: Path) -> None:
-        module, said = Module("gpu_policy"), {"power_limit": 500, "state": str(host / "locks.json")}
-        shown = module(said, check=True)
-        assert module(said)["actions"] == shown["actions"]
-        assert shown["changed"] is True
-        assert "GPU 0 power limit: 500 W" in shown["diff"]["after"]
-        again = module(said)
-        assert (again["changed"], again["gpus"]) == (False, 1)
-
-    def test_module_refuses_with_the_range(self, host: Path) -> None:
-        answer = Module("gpu_policy")({"power_limit": 750, "state": str(host / "locks.json")})
-        assert answer["failed"] is True
-        assert "takes no power limit of 750 W: set gpu_policy_power_limit to 200 to 700 W" in answer["msg"]
-        assert "500" not in (host / "state.json").read_text()
-
-    def test_what_nvidia_smi_says_reaches_the_reader(self, host: Path) -> None:
-        with pytest.raises(NotKept, match=r"power limit 9000\.00 W is not a valid power limit"):
-            nvidia_smi()(("-i", "00000000:00:06.0", "-pl", "9000"))
-
-    def test_no_driver(self, tmp_path: Path) -> None:
-        with pytest.raises(NoDriver, match="is not installed"):
-            nvidia_smi(str(tmp_path / "nvidia-smi"))(("-L",))
-
-    def test_module_on_a_host_without_gpus(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-        monkeypatch.setenv("PATH", str(tmp_path))
-        answer = Module("gpu_policy")({"state": str(tmp_path / "locks.json")})
-        assert (answer["failed"], answer["changed"]) == (False, False)
-        assert answer["msg"] == "this host has no NVIDIA GPU"
-
-    def test_gpus_on_the_bus(self, tmp_path: Path) -> None:
-        for name, vendor, kind in (
-            ("gpu", "0x10de", "0x030200"),
-            ("switch", "0x10de", "0x068000"),
-            ("nic", "0x15b3", "0x020000"),
-        ):
-            (tmp_path / name).mkdir()
-            (tmp_path / name / "vendor").write_text(vendor + "\n")
-            (tmp_path / name / "class").write_text(kind + "\n")
-        assert hardware.count(tmp_path) == 1
