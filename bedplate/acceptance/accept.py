@@ -16,6 +16,8 @@ from bedplate.inventory import Inventory, Vars
 from bedplate.playbook import PlaybookResult
 
 PLAYBOOK = "gpu_acceptance.yml"
+POLICY = "gpu_policy_"
+ASKED = "Ask the run that goes on"  # the role's task that says what a run does
 RESULT, VERDICT = "gpu_acceptance.json", "gpu_verdict.json"
 QUICK_GOALS = {1: "< 20"}  # seconds of the quick level by number of GPUs
 QUICK_GOAL = "< 30"
@@ -67,6 +69,19 @@ def accept(inventory: Path, *, limit: str = "", variables: Vars | None = None) -
     return Outcome(source.environment, verdicts, done.seconds)
 
 
+def status(inventory: Path, *, limit: str = "") -> dict[str, dict[str, Any]]:
+    """What the run on every host does right now (level, step, seconds, until); empty where none goes on."""
+    told: dict[str, dict[str, Any]] = {}
+
+    def hear(event: playbook.Event) -> None:
+        data = event.get("event_data", {})
+        if event["event"] == "runner_on_ok" and data.get("task") == ASKED:
+            told[data["host"]] = json.loads(data["res"].get("stdout") or "{}")
+
+    playbook.run(inventory, PLAYBOOK, limit=limit, extra={"gpu_acceptance_action": "status"}, on_event=hear)
+    return told
+
+
 def expectations(values: Vars) -> Wanted:
     """What the inventory expects of the host with these variables."""
     return wanted(
@@ -74,7 +89,7 @@ def expectations(values: Vars) -> Wanted:
         values["catalogue_gpus"],
         values["catalogue_gpu_acceptance"],
         str(values.get("version_nvidia_driver", "")),
-        values.get("gpu_policy_power_limit"),
+        {name.removeprefix(POLICY): value for name, value in values.items() if name.startswith(POLICY)},
     )
 
 
@@ -100,10 +115,13 @@ def _verdict(source: Inventory, name: str, done: PlaybookResult) -> Verdict:
 
 
 def record(outcome: Outcome, command: str, seconds: float) -> None:
-    """Evidence of every host that was measured: ids begin with ``gpu.xN``, N its number of GPUs."""
+    """Evidence of every host that was measured: ids begin with ``gpu.xN``, N its number of GPUs.
+
+    A host without NVIDIA's kernel module proves nothing about GPUs, whatever answered there.
+    """
     for one in outcome.verdicts:
         gpus = len({figure.where for figure in one.figures if figure.name == "memory_copy"})
-        if not gpus:
+        if not gpus or not one.real:
             continue
         about = _About(outcome.environment, f"gpu.x{gpus}", one, command)
         for figure in _worst(one.figures):

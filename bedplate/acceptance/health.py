@@ -127,7 +127,10 @@ def _ecc(gpu: Gpu, wanted: Wanted) -> Iterator[Complaint]:
     ecc = gpu.ecc
     if ecc is None:
         return
-    if not ecc.enabled:
+    if not wanted.ecc(gpu.index):
+        if ecc.enabled:
+            yield _at(gpu, "ecc.mode", "ECC", "on", "off", "nvidia-smi -e 0, then reset the GPU")
+    elif not ecc.enabled:
         remedy = "nvidia-smi -e 1, then reset the GPU"
         yield _at(gpu, "ecc.mode", "ECC", "off", "on", remedy)
     elif not ecc.pending:
@@ -174,10 +177,11 @@ def _power(gpu: Gpu, wanted: Wanted) -> Iterator[Complaint]:
     if limit is None:
         return
     low, high = gpu.power_min or row["min"], gpu.power_max or row["max"]
-    expected = wanted.power_limit or gpu.power_default or float(row["default"])
-    if wanted.power_limit and not low <= wanted.power_limit <= high:
+    asked = wanted.power_limit(gpu.index)
+    expected = asked or gpu.power_default or float(row["default"])
+    if asked and not low <= asked <= high:
         remedy = "write a limit within the board's range into the inventory"
-        value, span = f"{wanted.power_limit:.0f} W wanted", f"{low:.0f} to {high:.0f} W"
+        value, span = f"{asked:.0f} W wanted", f"{low:.0f} to {high:.0f} W"
         yield _at(gpu, "power.wanted", "power limit", value, span, remedy)
     elif not low <= limit <= high:
         remedy = f"nvidia-smi -pl {expected:.0f}; the board's range is {low:.0f} to {high:.0f} W"

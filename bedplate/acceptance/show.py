@@ -8,6 +8,15 @@ from bedplate.acceptance.figures import Figure
 from bedplate.acceptance.verdict import Verdict
 
 _MARKS = {"pass": "[green]✓[/]", "fail": "[red]✗[/]", "info": "•"}
+_COLUMNS = (
+    ("figure", False),
+    ("where", False),
+    ("measured", True),
+    ("", False),
+    ("plain", True),
+    ("gate", True),
+    ("published", True),
+)
 _MOST = 12  # lines of one figure before only the worst are shown
 
 
@@ -39,18 +48,15 @@ def _host(one: Verdict, console: Console) -> None:
 
 def _table(one: Verdict) -> Table:
     table = Table(box=None, padding=(0, 1), header_style="dim")
-    for name in ("figure", "where"):
-        table.add_column(name, no_wrap=True)
-    for name in ("measured", "", "plain", "ratio", "gate", "published"):
-        table.add_column(name, justify="left" if not name else "right", no_wrap=True)
+    for name, right in _COLUMNS:
+        table.add_column(name, justify="right" if right else "left", no_wrap=True)
     for figure in _shown(one.figures):
         table.add_row(
             f"{_MARKS[figure.state]} {figure.words}{_size(figure)}",
-            figure.where,
+            _where(figure),
             f"{figure.value:,.1f}",
             figure.unit,
-            _number(figure.baseline),
-            f"{figure.ratio:.3f}" if figure.ratio else "",
+            f"{figure.ratio - 1:+.1%}" if figure.ratio else "",
             _number(figure.gate),
             _number(figure.published),
         )
@@ -67,6 +73,10 @@ def _shown(found: tuple[Figure, ...]) -> list[Figure]:
             same = failing or sorted(same, key=lambda f: f.value)[:2]
         shown += same
     return shown
+
+
+def _where(figure: Figure) -> str:
+    return figure.where.replace("GPU ", "").replace(" to ", " → ") if figure.name == "pair" else figure.where
 
 
 def _size(figure: Figure) -> str:

@@ -15,7 +15,8 @@ Document = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Verdict:
-    """What is said of one host. Complaints of level fail refuse it; ``seconds`` is what measuring took."""
+    """What is said of one host. Complaints of level fail refuse it; ``seconds`` is what measuring took,
+    ``real`` whether the host has NVIDIA's kernel module loaded, so that its figures are those of GPUs."""
 
     host: str
     level: str
@@ -25,6 +26,7 @@ class Verdict:
     figures: tuple[Figure, ...]
     seconds: float
     complete: bool
+    real: bool = False
 
     @property
     def accepted(self) -> bool:
@@ -72,6 +74,7 @@ def judge(name: str, document: Document, wanted: Wanted) -> Verdict:
         figures=tuple(found),
         seconds=float(document.get("seconds") or 0),
         complete=bool(document.get("complete", True)),
+        real=bool((facts.get("module") or {}).get("version")),
     )
 
 

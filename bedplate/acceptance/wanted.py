@@ -1,7 +1,7 @@
 """What is expected of a host: its inventory, its GPU model, and the thresholds. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from bedplate.errors import BadInput, Finding
@@ -22,7 +22,7 @@ class Gate:
 @dataclass(frozen=True)
 class Wanted:
     """Expectations of one host. ``catalogue`` is its model's row of catalogue_gpus, ``driver`` is empty where
-    the inventory does not say, ``power_limit`` None where the board's default holds."""
+    the inventory does not say, ``policy`` are the variables of role gpu_policy without their prefix."""
 
     model: str
     count: int
@@ -31,7 +31,7 @@ class Wanted:
     figures: Vars
     xids: Mapping[int, Vars]
     driver: str = ""
-    power_limit: float | None = None
+    policy: Vars = field(default_factory=dict)
 
     @property
     def product(self) -> str:
@@ -53,6 +53,22 @@ class Wanted:
         """Whether the host's GPUs meet in NVSwitches, so that a fabric manager must have joined them."""
         return self.count in self.catalogue["fabric_boards"]
 
+    def power_limit(self, gpu: int) -> float:
+        """Watts that the policy sets for a GPU; 0 where the board's default holds."""
+        return float(self._policy(gpu, "power_limit") or 0)
+
+    def ecc(self, gpu: int) -> bool:
+        """Whether a GPU shall have ECC on."""
+        return self._policy(gpu, "ecc") is not False
+
+    def _policy(self, gpu: int, name: str) -> Any:
+        """What the policy says of one GPU: the last override that names it and the setting wins."""
+        said = self.policy.get(name)
+        for override in self.policy.get("overrides") or ():
+            if gpu in override.get("gpus", ()) and override.get(name) is not None:
+                said = override[name]
+        return said
+
     def gate(self, figure: str) -> Gate | None:
         """Thresholds of one figure, None where nobody knows any."""
         row = self.figures.get(figure)
@@ -72,7 +88,9 @@ def _gate(row: Vars) -> Gate:
     return Gate(float(row["gate"]), row.get("seen"), row.get("published"), str(row["source"]))
 
 
-def wanted(hardware: Vars, catalogue: Vars, acceptance: Vars, driver: str = "", power: Any = None) -> Wanted:
+def wanted(
+    hardware: Vars, catalogue: Vars, acceptance: Vars, driver: str = "", policy: Vars | None = None
+) -> Wanted:
     """Expectations of a host with ``hardware_gpus``. Raises BadInput for a model that nobody knows."""
     model = str(hardware["model"])
     if model not in catalogue:
@@ -90,5 +108,5 @@ def wanted(hardware: Vars, catalogue: Vars, acceptance: Vars, driver: str = "", 
         figures=acceptance["figures"].get(model, {}),
         xids={int(code): row for code, row in acceptance["xids"].items()},
         driver=driver,
-        power_limit=float(power) if power else None,
+        policy=policy or {},
     )

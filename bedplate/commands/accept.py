@@ -35,6 +35,7 @@ def accept(
     limit: Annotated[str, typer.Option(help="only these hosts, as Ansible writes it")] = "",
     hours: Annotated[float | None, typer.Option(help="length of a burn-in")] = None,
     stop: Annotated[bool, typer.Option("--stop", help="end a run that goes on, keep its results")] = False,
+    status: Annotated[bool, typer.Option("--status", help="say what the run that goes on does")] = False,
     capture: Annotated[
         bool, typer.Option("--capture", help="also keep outputs of the hosts as fixtures, masked")
     ] = False,
@@ -45,6 +46,9 @@ def accept(
     quick takes seconds, standard minutes, burn-in a day; Ctrl-C or --stop ends it, what was measured is kept.
     Ends with 1 when a host is not accepted.
     """
+    if status:
+        _status(acceptance.status(inventory, limit=limit), json)
+        return
     variables: dict[str, Any] = {"gpu_acceptance_level": level.value, "gpu_acceptance_capture": capture}
     if hours is not None:
         variables["gpu_acceptance_burn_in_seconds"] = round(hours * 3600)
@@ -68,3 +72,16 @@ def accept(
         raise typer.Exit(INTERRUPTED)
     if not outcome.accepted:
         raise typer.Exit(VERDICT_NO)
+
+
+def _status(told: dict[str, dict[str, Any]], json: bool) -> None:
+    """A line for every host."""
+    if json:
+        print_json(told)
+        return
+    for host, run in told.items():
+        words = "nothing is measured"
+        if run:
+            until = f" of {run['until']:.0f}" if run.get("until") else ""
+            words = f"{run.get('level')}, {run.get('seconds', 0):.0f}{until} s, now: {run.get('step')}"
+        out.print(f"{host}: {words}", highlight=False, markup=False)

@@ -13,10 +13,10 @@ def gpu_findings(
     acceptance: dict[str, Any],
     *,
     driver: str = "",
-    power: float | None = None,
+    policy: dict[str, Any] | None = None,
 ) -> list[str]:
     """Sentences about everything that refuses the host; the same judge as `bedplate accept`."""
-    judged = verdict.judge("", document, wanted(hardware, catalogue, acceptance, driver, power))
+    judged = verdict.judge("", document, wanted(hardware, catalogue, acceptance, driver, policy))
     return [str(complaint) for complaint in judged.failures]
 
 

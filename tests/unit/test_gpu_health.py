@@ -27,7 +27,7 @@ HEALTHY = {
     ),
     "eight B200, made by hand": (
         samples.eight("NVIDIA B200", 183359, 53.125),
-        samples.expected("b200-sxm6-180gb", 8, power=700),
+        samples.expected("b200-sxm6-180gb", 8, policy={"power_limit": 700}),
     ),
 }
 
@@ -265,11 +265,21 @@ WRONG_INVENTORIES: dict[str, tuple[dict[str, Any], str, str]] = {
     "two are said, four are there": ({"count": 2}, "gpus.count", "4, expected 2"),
     "another model is said": ({"model": "h200-sxm5-141gb"}, "gpus.model", "GPUs 0 to 3: GPU model"),
     "a power limit that the board does not know": (
-        {"power": 900},
+        {"policy": {"power_limit": 900}},
         "power.wanted",
         "900 W wanted, expected 200 to 700 W",
     ),
-    "a power limit that is not set": ({"power": 500}, "power.limit", "700 W, expected 500 W"),
+    "a power limit that is not set": (
+        {"policy": {"power_limit": 500}},
+        "power.limit",
+        "700 W, expected 500 W",
+    ),
+    "one GPU is said to be capped": (
+        {"policy": {"overrides": [{"gpus": [2], "power_limit": 500}]}},
+        "power.limit",
+        "GPU 2 (00000000:00:08.0): power limit: 700 W, expected 500 W",
+    ),
+    "ECC is said to be off": ({"policy": {"ecc": False}}, "ecc.mode", "on, expected off"),
     "another driver is said": ({"driver": "580.178.04"}, "driver.version", "580.159.04, expected 580.178.04"),
 }
 

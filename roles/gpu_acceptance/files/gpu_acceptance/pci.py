@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +23,13 @@ def devices() -> dict[str, list[str]]:
 
 def kernel_module() -> dict[str, Any]:
     """Version of the module that is loaded, and whether it is the open one."""
+    loaded = text(Path("/sys/module/nvidia/version")) or None
     try:
         banner = Path("/proc/driver/nvidia/version").read_text().splitlines()[0]
     except (OSError, IndexError):
-        return {"version": text(Path("/sys/module/nvidia/version")) or None, "open": None}
-    return {
-        "version": text(Path("/sys/module/nvidia/version")) or None,
-        "open": "Open Kernel Module" in banner,
-    }
+        return {"version": loaded, "open": None}
+    named = re.search(r"  (\d+\.[\d.]+)  ", banner)
+    return {"version": loaded or (named and named[1]), "open": "Open Kernel Module" in banner}
 
 
 def local_cpus(bus: str) -> set[int]:
