@@ -140,7 +140,7 @@ class _About:
     def record(self, name: str, claim: str, value: float, unit: str, goal: str) -> None:
         evidence.record(
             self.environment,
-            f"{self.prefix}.{name}",
+            f"{self.prefix}.{name.replace(' ', '_')}",
             claim,
             value,
             unit=unit,

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from bedplate.acceptance import figures, health, observed
+from bedplate.acceptance import figures, health, observed, tools
 from bedplate.acceptance.complaint import Complaint, place
 from bedplate.acceptance.figures import Figure
 from bedplate.acceptance.observed import Event, Host
@@ -63,6 +63,7 @@ def judge(name: str, document: Document, wanted: Wanted) -> Verdict:
         *_failures(document),
         *_grown(before, document),
         *_loaded(document, before, wanted),
+        *tools.judge(document),
         *(figures.judge(found, wanted) if same_model else ()),
     ]
     return Verdict(
@@ -71,7 +72,7 @@ def judge(name: str, document: Document, wanted: Wanted) -> Verdict:
         model=wanted.model,
         count=wanted.count,
         complaints=tuple(complaints),
-        figures=tuple(found),
+        figures=(*found, *tools.figures(document)),
         seconds=float(document.get("seconds") or 0),
         complete=bool(document.get("complete", True)),
         real=bool((facts.get("module") or {}).get("version")),

@@ -36,7 +36,7 @@ def one(command: list[str], wanted: bool) -> dict[str, Any]:
         "present": True,
         "command": " ".join(command),
         "rc": done.returncode,
-        "output": parsed(done.stdout) if done.returncode == 0 else (done.stdout + done.stderr)[-LONGEST:],
+        "output": parsed(done.stdout) or done.stderr[-LONGEST:],
     }
 
 
