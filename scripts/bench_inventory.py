@@ -3,10 +3,11 @@
 
     .venv/bin/python scripts/bench_inventory.py [--hosts 1000] [--rounds 3] [--record lab]
 
-Prints, for both sizes, `bedplate check`, and ansible-playbook limited to one host: a play of as many tasks
-as site.yml executes on a second run, none of which does anything, so that nothing but the controller's own
-work is measured. Times are CPU seconds of the programs, which other work on the machine changes little; wall
-time beside. Then what `bedplate init` asks of a person, and how long it takes to write a checked inventory.
+Prints, for both sizes, `bedplate check` that knows nothing yet, the same after a host was added, and
+ansible-playbook limited to that host: a play of as many tasks as site.yml executes on a second run, none of
+which does anything, so that nothing but the controller's own work is measured. Times are CPU seconds of the
+programs, which other work on the machine changes little; wall time beside. Then what `bedplate init` asks of
+a person, and how long it takes to write a checked inventory.
 """
 
 import re
@@ -45,6 +46,10 @@ main()
 COMMAND = "python scripts/bench_inventory.py --record {}"
 
 
+Key = tuple[str, int]  # what is measured, for how many hosts
+NAMES = {"check": "bedplate check", "added": "the same, one host added since"}
+
+
 @dataclass(frozen=True)
 class Cost:
     """CPU and wall seconds of one program."""
@@ -69,15 +74,15 @@ def main(
         commands = {
             (what, count): command(what, folder, play)
             for count, folder in folders.items()
-            for what in ("check", "limit")
+            for what in ("check", "added", "limit")
         }
-        costs = measure(commands, rounds)
+        costs = measure(commands, rounds, work)
         begun = [
             run(init(work / "new", f"rack{number}", "--answers", str(ANSWERS))) for number in range(rounds)
         ]
         questions = asked(work / "asked")
     report(costs, hosts, record)
-    report_init(statistics.median(cost.wall for cost in begun), questions, record)
+    report_init(statistics.median(cost.cpu for cost in begun), questions, record)
 
 
 def two() -> Answers:
@@ -96,7 +101,7 @@ def idle_play() -> dict[str, object]:
 
 def command(what: str, folder: Path, play: Path) -> list[str]:
     """The program to measure."""
-    if what == "check":
+    if what in ("check", "added"):
         return [sys.executable, "-m", "bedplate", "check", "-i", str(folder)]
     return [ansible_program("ansible-playbook"), str(play), "-i", str(folder), "--limit", NEW_HOST]
 
@@ -115,14 +120,16 @@ def asked(folder: Path) -> int:
     return len(re.findall(r"\([^()]*\): ", done.stderr + done.stdout))
 
 
-def measure(commands: dict[tuple[str, int], list[str]], rounds: int) -> dict[tuple[str, int], Cost]:
+def measure(commands: dict[Key, list[str]], rounds: int, work: Path) -> dict[Key, Cost]:
     """Median cost of every command; the commands take turns, so that a busy minute hits all of them."""
-    seen: dict[tuple[str, int], list[Cost]] = {key: [] for key in commands}
+    seen: dict[Key, list[Cost]] = {key: [] for key in commands}
     with progress("Measuring", total=rounds * len(commands)) as step:
-        for _ in range(rounds):
-            for key, words in commands.items():
-                step.say(f"{key[0]}, {key[1]} hosts")
-                seen[key].append(run(words))
+        for number in range(rounds):
+            for (what, count), words in commands.items():
+                step.say(f"{what}, {count} hosts")
+                if what == "added":  # what was known before is known, the host is not
+                    add(Path(words[-1]), number)
+                seen[what, count].append(run(words, work / f"cache{number}"))
                 step.advance()
     return {
         key: Cost(statistics.median(c.cpu for c in costs), statistics.median(c.wall for c in costs))
@@ -130,24 +137,32 @@ def measure(commands: dict[tuple[str, int], list[str]], rounds: int) -> dict[tup
     }
 
 
-def run(words: list[str]) -> Cost:
-    """One run, which has to succeed."""
+def add(folder: Path, number: int) -> None:
+    """The host as if it were new: no check has seen its disks nor its addresses."""
+    hardware, network = (folder / "host_vars" / NEW_HOST / f"{name}.yml" for name in ("hardware", "network"))
+    hardware.write_text(re.sub("PLANNED|ADDED[0-9]", f"ADDED{number}", hardware.read_text()))
+    network.write_text(f"{network.read_text()}# {number}\n")
+
+
+def run(words: list[str], cache: Path | None = None) -> Cost:
+    """One run, which has to succeed; ``cache`` is where it may remember things."""
+    settings = ansible_env() | ({"XDG_CACHE_HOME": str(cache)} if cache else {})
     before, begin = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
-    subprocess.run(words, check=True, capture_output=True, env=ansible_env())
+    subprocess.run(words, check=True, capture_output=True, env=settings)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return Cost(cpu, time.monotonic() - begin)
 
 
-def report(costs: dict[tuple[str, int], Cost], hosts: int, environment: str) -> None:
+def report(costs: dict[Key, Cost], hosts: int, environment: str) -> None:
     """Print what was measured, and write it down where asked to."""
     for (what, count), cost in costs.items():
-        name = "bedplate check" if what == "check" else f"{TASKS} idle tasks, --limit one host"
+        name = NAMES.get(what, f"{TASKS} idle tasks, --limit one host")
         line = f"{name:36} {count:6,} hosts  {cost.cpu:6.2f} s CPU  {cost.wall:6.2f} s wall"
         out.print(line, highlight=False, soft_wrap=True)
 
     def total(count: int) -> float:
-        return costs["check", count].cpu + costs["limit", count].cpu
+        return costs["added", count].cpu + costs["limit", count].cpu
 
     ratio = costs["limit", hosts].cpu / costs["limit", SMALL].cpu
     checked = total(hosts) / total(SMALL)
@@ -169,23 +184,23 @@ def report(costs: dict[tuple[str, int], Cost], hosts: int, environment: str) -> 
     evidence.record(
         environment, "hosts.check.add_one_checked", claim, round(checked, 2), unit="x", goal="<= 1.2", **save
     )
-    claim = f"CPU time that the check of {hosts:,} hosts takes more than that of {SMALL}"
-    more = costs["check", hosts].cpu - costs["check", SMALL].cpu
-    evidence.record(environment, "hosts.check.check_more", claim, round(more, 1), unit="s", **save)
+    claim = f"CPU time of bedplate check of {hosts:,} hosts of which one was added since the last check"
+    added = round(costs["added", hosts].cpu, 1)
+    evidence.record(environment, "hosts.check.added", claim, added, unit="s", goal="< 5", **save)
 
 
 def report_init(seconds: float, questions: int, environment: str) -> None:
     """The same for a new inventory."""
-    line = f"bedplate init: {questions} questions, then {seconds:.1f} s to an inventory that passes the check"
+    line = f"bedplate init: {questions} questions, then {seconds:.1f} s CPU to an inventory that passes the check"
     out.print(line, highlight=False)
     if not environment:
         return
     save = {"proved_on": "program", "command": COMMAND.format(environment)}
     claim = "Questions of bedplate init, each with an answer to start from; a file of answers asks none"
     evidence.record(environment, "hosts.init.questions", claim, questions, goal="<= 20", **save)
-    claim = "bedplate init with answers, from its start to an inventory on disk that passes the check"
+    claim = "CPU time of bedplate init with answers, from its start to an inventory that passes the check"
     evidence.record(
-        environment, "hosts.init.seconds", claim, round(seconds, 1), unit="s", goal="< 30", **save
+        environment, "hosts.init.seconds", claim, round(seconds, 1), unit="s", goal="< 10", **save
     )
 
 

@@ -17,6 +17,7 @@ from typing import Any
 from bedplate import paths
 from bedplate.check import files
 from bedplate.check.files import Document, Secret, Unreadable, relative
+from bedplate.check.memory import Memory, recall
 from bedplate.check.problem import Key
 from bedplate.check.source import Source
 from bedplate.errors import BadInput, Finding
@@ -50,7 +51,8 @@ def read(path: Path, *overlays: Path) -> Source:
     try:
         with _heard() as warnings:
             manager = InventoryManager(loader=loader, sources=[str(source) for source in sources])
-        store = _Store(loader, [source if source.is_dir() else source.parent for source in sources])
+        memory = recall(paths.environment_of(path))
+        store = _Store(loader, memory, [source if source.is_dir() else source.parent for source in sources])
         hosts = {host.name: store.host(host, manager.groups["all"]) for host in manager.get_hosts()}
     except AnsibleError as error:
         raise BadInput(_unreadable(path, error)) from error
@@ -67,7 +69,7 @@ def read(path: Path, *overlays: Path) -> Source:
         _strange(path, text) for text in warnings if "duplicate mapping key" not in text
     ]  # said with its line
     place = lambda host, key: hosts[host].place(key) if host in hosts else ""  # noqa: E731
-    return Source(inventory, place, (*twice, *strange))
+    return Source(inventory, place, (*twice, *strange), memory)
 
 
 @dataclass
@@ -91,8 +93,9 @@ class Found:
 class _Store:
     """Everything read so far. Errors of files are kept, so that all are said at once."""
 
-    def __init__(self, loader: Any, folders: list[Path]) -> None:
-        self._loader, self._folders = loader, [folder.resolve() for folder in folders]
+    def __init__(self, loader: Any, memory: Memory, folders: list[Path]) -> None:
+        self._loader, self._memory = loader, memory
+        self._folders = [folder.resolve() for folder in folders]
         self._groups: dict[tuple[str, ...], Found] = {}
         self.documents: dict[str, Document | None] = {}
         self.unreadable: list[Finding] = []
@@ -134,7 +137,8 @@ class _Store:
         if path not in self.documents:
             try:
                 data = Path(path).read_bytes()
-                self.documents[path] = self._vault(path) if is_encrypted(data) else files.read(path, data)
+                opened = self._vault(path) if is_encrypted(data) else self._memory.document(path, data)
+                self.documents[path] = opened
             except Unreadable as error:
                 self.unreadable.append(error.finding)
                 self.documents[path] = None

@@ -21,6 +21,7 @@ from bedplate.check import (  # noqa: F401  the rules register themselves
     schema,
     storage,
 )
+from bedplate.check.memory import Memory
 from bedplate.check.problem import Problem, findings
 from bedplate.check.source import Source
 from bedplate.errors import Finding
@@ -59,7 +60,12 @@ def check(source: Source) -> Outcome:
     inventory = source.inventory
     view = rules.View(inventory.hosts, inventory.groups)
     schemas = schema.load_all()
-    problems = [*_typed(view), *names.missing(view, schemas), *names.unknown(view, schemas), *rules.run(view)]
+    problems = [
+        *_typed(view, source.memory),
+        *names.missing(view, schemas),
+        *names.unknown(view, schemas),
+        *rules.run(view),
+    ]
     return Outcome(
         inventory.environment,
         tuple(sorted([*source.findings, *findings(problems, inventory.hosts, source.locate)])),
@@ -67,7 +73,7 @@ def check(source: Source) -> Outcome:
     )
 
 
-def _typed(view: rules.View) -> Iterator[Problem]:
+def _typed(view: rules.View, memory: Memory) -> Iterator[Problem]:
     """Types of every variable; what is wrong is marked so that rules leave it alone."""
     names_used = sorted({name for values in view.hosts.values() for name in values})
     for name in names_used:
@@ -80,10 +86,19 @@ def _typed(view: rules.View) -> Iterator[Problem]:
                 continue
             value = values[name]
             if id(value) not in judged:
-                judged[id(value)] = list(schema.violations(name, value, validator))
+                judged[id(value)] = _judged(name, value, validator, memory)
             for problem in judged[id(value)]:
                 view.broken.add((host, name))
                 yield replace(problem, host=host)
+
+
+def _judged(name: str, value: Any, validator: Validator, memory: Memory) -> list[Problem]:
+    if memory.is_sound(name, value):
+        return []
+    found = list(schema.violations(name, value, validator))
+    if not found:
+        memory.found_sound(name, value)
+    return found
 
 
 @cache

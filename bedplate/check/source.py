@@ -1,10 +1,11 @@
 """An inventory together with the place where each of its values was written."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from bedplate.check.files import relative
+from bedplate.check.memory import Memory
 from bedplate.check.problem import Key
 from bedplate.errors import Finding
 from bedplate.inventory import Inventory
@@ -31,11 +32,14 @@ def nowhere(host: str, key: Key) -> str:
 
 @dataclass(frozen=True)
 class Source:
-    """An inventory, the place where a host's value at a key was written, and what reading it showed."""
+    """An inventory, the place where a host's value at a key was written, what reading it showed, and what is
+    known from earlier checks.
+    """
 
     inventory: Inventory
     place: Callable[[str, Key], str] = nowhere
     findings: tuple[Finding, ...] = ()
+    memory: Memory = field(default_factory=Memory)
 
     def locate(self, host: str, key: Key) -> str:
         """``file:line`` of the value at ``key``, of what surrounds it, or the file where it belongs."""

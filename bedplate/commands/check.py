@@ -30,7 +30,9 @@ def run(
     Exit code 0 when nothing has to be corrected (warnings are allowed), 1 when something has, 2 when the
     inventory cannot be read at all.
     """
-    outcome = check(read(*inventory))
+    source = read(*inventory)
+    outcome = check(source)
+    source.memory.keep()
     if json:
         console.print_json(outcome.as_dict())
     else:
