@@ -95,7 +95,7 @@ def host(document: Document) -> Host:
         cuda=str(document.get("cuda") or ""),
         gpus=tuple(gpu(entry) for entry in document.get("gpus") or ()),
         topology=tuple(tuple(map(str, row)) for row in document.get("topology") or ()),
-        on_bus=len(pci["gpu"]) if isinstance(pci, Mapping) and "gpu" in pci else None,
+        on_bus=len(pci.get("gpu") or ()) or None if isinstance(pci, Mapping) else None,
         events=tuple(
             Event(
                 str(e.get("kind", "xid")),

@@ -18,8 +18,9 @@ import pytest
 import yaml
 
 from bedplate import paths
-from bedplate.acceptance import verdict
+from bedplate.acceptance import accept, verdict
 from bedplate.acceptance.wanted import Wanted, wanted
+from bedplate.check.source import read
 
 PROGRAM = paths.ROLES / "gpu_acceptance" / "files"
 FAKES = paths.ROOT / "tests" / "fakes"
@@ -244,3 +245,30 @@ def test_captured_outputs_hold_no_serial_number_and_no_uuid(host: Host, tmp_path
     assert "\x1b" not in everything
     assert len(set(re.findall(r"GPU-([0-9a-f-]{36})", texts["nvidia-smi-q.xml"]))) == 1
     assert json.loads(texts["facts.json"])["gpus"][1]["memory_mib"] == 143771
+
+
+DEVICES = sorted(
+    folder.name for folder in (paths.ROOT / "tests" / "device").iterdir() if (folder / "hosts.yml").exists()
+)
+REFUSALS = {
+    "wrong-count": ("gpus.count", "2, expected 8"),
+    "wrong-model": ("gpus.model", "GPUs 0 and 1: GPU model: NVIDIA H200, expected NVIDIA B200"),
+    "wrong-power": ("power.wanted", "900 W wanted, expected 200 to 700 W"),
+}
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_inventories_of_lent_machines(host: Host, device: str) -> None:
+    """Each is read as Ansible reads it; what says something else of two H200 than they are is refused."""
+    values = next(iter(read(paths.ROOT / "tests" / "device" / device).inventory.hosts.values()))
+    assert values["gpu_acceptance_environment"]["NCCL_NVLS_ENABLE"] == "0"
+    wish = accept.expectations(values)
+    host.environment["FAKE_GPUS"] = "2" if device in REFUSALS else str(wish.count)
+    facts = json.loads(host.do("facts")[1])
+    if wish.model == "h100-sxm5-80gb":
+        for gpu in facts["gpus"]:
+            gpu.update(name="NVIDIA H100 80GB HBM3", memory_mib=81559)
+    judged = verdict.judge(device, {"facts": facts}, wish)
+    check, words = REFUSALS.get(device, ("", ""))
+    assert {c.check for c in judged.failures} == ({check} if check else set())
+    assert words in " ".join(map(str, judged.failures))
