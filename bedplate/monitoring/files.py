@@ -8,7 +8,9 @@ from typing import Any
 from bedplate import paths
 from bedplate.errors import BedplateError
 from bedplate.inventory import Inventory
-from bedplate.monitoring import dashboards, metrics, promtool, render
+from bedplate.monitoring import dashboards, metrics, promtool, render, routing
+
+ROUTES = "alertmanager.yml"
 
 
 @dataclass(frozen=True)
@@ -26,8 +28,9 @@ class Written:
 
 
 def write(inventory: Inventory, folder: Path | None = None) -> Written:
-    """Write ``rules/``, ``dashboards/`` and ``dcgm-counters.csv``. Raises BadInput for thresholds that differ
-    between hosts, BedplateError when promtool refuses a rule; then nothing is written."""
+    """Write ``rules/``, ``dashboards/``, ``alertmanager.yml`` and ``dcgm-counters.csv``. Raises BadInput for
+    thresholds that differ between hosts, BedplateError when promtool refuses a rule; then nothing is
+    written."""
     groups = render.groups(inventory)
     rules = render.rule_files(inventory.environment, groups)
     _judge(rules)
@@ -35,7 +38,8 @@ def write(inventory: Inventory, folder: Path | None = None) -> Written:
     target = folder or paths.artifacts(inventory.environment) / "monitoring"
     render.write(rules, target / "rules")
     render.write(boards, target / "dashboards")
-    render.write({metrics.COUNTERS.name: metrics.COUNTERS.read_text()}, target)
+    single = {metrics.COUNTERS.name: metrics.COUNTERS.read_text(), ROUTES: routing.document(inventory)}
+    render.write(single, target)
     return Written(
         target,
         alerts=sum(len(group.alerts) for group in groups),

@@ -1,0 +1,201 @@
+"""Real Prometheus and Alertmanagers with our rules, sixty times faster: an exporter whose series a test turns
+loud, and a receiver that keeps what it is told. Everything listens on 127.0.0.1."""
+
+import json
+import re
+import shutil
+import socket
+import subprocess
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from bedplate.monitoring.model import Group
+
+FASTER = {"m": 1, "h": 60, "d": 1440}  # a unit in seconds, divided by sixty
+PEERS = 2
+
+
+def faster(group: Group) -> dict[str, Any]:
+    """A group whose windows and waits are sixty times shorter."""
+    body = group.as_group()
+    for rule in body["rules"]:
+        rule["expr"] = re.sub(r"\[[^\]]*\]|offset \w+", lambda part: _shorter(part[0]), rule["expr"])
+        if "for" in rule:
+            rule["for"] = _shorter(rule["for"])
+    return body
+
+
+def _shorter(text: str) -> str:
+    return re.sub(r"(\d+)([mhd])", lambda part: f"{int(part[1]) * FASTER[part[2]]}s", text)
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+class _Quiet(BaseHTTPRequestHandler):
+    def log_message(self, format: str, *args: Any) -> None:
+        """Nothing on the terminal."""
+
+
+def serve(handler: type[BaseHTTPRequestHandler]) -> ThreadingHTTPServer:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server
+
+
+@dataclass
+class Exporter:
+    """Series to (quiet, loud): a level, or a pace in units a second where the name is a counter's."""
+
+    series: Mapping[str, tuple[float, float]]
+    loud: bool = False
+    seen: float = field(default_factory=time.monotonic)
+    totals: dict[str, float] = field(default_factory=dict)
+
+    def text(self) -> str:
+        now = time.monotonic()
+        passed, self.seen = now - self.seen, now
+        lines = []
+        for name, (quiet, loud) in self.series.items():
+            value = loud if self.loud else quiet
+            if re.search(r"_total|_bucket|_us\{|_success\{|apisix_http_status", name):
+                value = self.totals[name] = self.totals.get(name, 0.0) + value * passed
+            lines.append(f"{name} {value}")
+        return "\n".join([*lines, ""])
+
+    def start(self) -> ThreadingHTTPServer:
+        exporter = self
+
+        class Handler(_Quiet):
+            def do_GET(self) -> None:
+                body = exporter.text().encode()
+                self.send_response(200)
+                self.send_header("Content-Type", "text/plain; version=0.0.4")
+                self.end_headers()
+                self.wfile.write(body)
+
+        return serve(Handler)
+
+
+@dataclass
+class Receiver:
+    """What was told: (address, alert, severity, status) in the order of arrival."""
+
+    told: list[tuple[str, str, str, str]] = field(default_factory=list)
+
+    def start(self) -> ThreadingHTTPServer:
+        receiver = self
+
+        class Handler(_Quiet):
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                for alert in body["alerts"]:
+                    labels = alert["labels"]
+                    line = (self.path, labels["alertname"], labels.get("severity", ""), alert["status"])
+                    receiver.told.append(line)
+                self.send_response(200)
+                self.end_headers()
+
+        return serve(Handler)
+
+    def firing(self, address: str) -> list[str]:
+        """Names of the alerts told to one address as firing, with repetitions."""
+        return [name for path, name, _, status in self.told if path == address and status == "firing"]
+
+
+@dataclass
+class Program:
+    """A process that is ended with the test; ``start`` begins it again with the same arguments."""
+
+    command: list[str]
+    log: Path
+    ready: str
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> "Program":
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(self.command, stdout=log, stderr=log)
+        wait(lambda: _answers(self.ready), 60, f"{self.command[0]} is not ready: {self.log}")
+        return self
+
+    def end(self, *, kill: bool = False) -> None:
+        if self.process and self.process.poll() is None:
+            self.process.kill() if kill else self.process.terminate()
+            self.process.wait(30)
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2):
+            return True
+    except OSError:
+        return False
+
+
+def wait(condition: Callable[[], bool], seconds: float, complaint: str) -> None:
+    """Until a condition holds; fails with ``complaint`` after ``seconds``."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, complaint
+        time.sleep(0.2)
+
+
+def alertmanagers(folder: Path, config: dict[str, Any]) -> list[Program]:
+    """A cluster of two, not started."""
+    file = folder / "alertmanager.yml"
+    file.write_text(yaml.safe_dump(config))
+    cluster, found = [free_port() for _ in range(PEERS)], []
+    for number, port in enumerate(cluster):
+        web = f"127.0.0.1:{free_port()}"
+        command = [
+            "prometheus-alertmanager",
+            f"--config.file={file}",
+            f"--storage.path={folder / f'am{number}'}",
+        ]
+        command += [f"--web.listen-address={web}", f"--cluster.listen-address=127.0.0.1:{port}"]
+        command += [f"--cluster.peer=127.0.0.1:{other}" for other in cluster if other != port]
+        command += [
+            "--cluster.peer-timeout=3s",
+            "--cluster.gossip-interval=100ms",
+            "--cluster.settle-timeout=2s",
+        ]
+        found.append(Program(command, folder / f"am{number}.log", f"http://{web}/-/ready"))
+    return found
+
+
+def prometheus(folder: Path, groups: list[dict[str, Any]], exporter: int, peers: list[Program]) -> Program:
+    """Prometheus with our groups, not started; alerts go to both Alertmanagers."""
+    (folder / "rules.yml").write_text(yaml.safe_dump({"groups": groups}))
+    managers = [peer.ready.removeprefix("http://").removesuffix("/-/ready") for peer in peers]
+    config = {
+        "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
+        "rule_files": [str(folder / "rules.yml")],
+        "alerting": {"alertmanagers": [{"static_configs": [{"targets": managers}]}]},
+        "scrape_configs": [
+            {
+                "job_name": "made",
+                "honor_labels": True,
+                "static_configs": [{"targets": [f"127.0.0.1:{exporter}"]}],
+            },
+            {"job_name": "alertmanager", "static_configs": [{"targets": managers}]},
+        ],
+    }
+    (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
+    web = f"127.0.0.1:{free_port()}"
+    command = ["prometheus", f"--config.file={folder / 'prometheus.yml'}", f"--web.listen-address={web}"]
+    command += [f"--storage.tsdb.path={folder / 'data'}", "--rules.alert.for-outage-tolerance=1h"]
+    # Alerts that fire before the Alertmanagers are discovered are sent again after this.
+    command += ["--rules.alert.for-grace-period=1s", "--rules.alert.resend-delay=5s"]
+    shutil.rmtree(folder / "data", ignore_errors=True)
+    return Program(command, folder / "prometheus.log", f"http://{web}/-/ready")
