@@ -1,11 +1,11 @@
-"""``python -m tests.container_runtime FOLDER``: what scenarios of role container_runtime install, with the
-real containerd.
+"""What scenarios of role container_runtime install, with the real containerd.
 
-Its programs are those of tools/ (`bedplate tools build`). FOLDER/release holds a release archive as the
-project publishes
-it, with its SHA-256 in FOLDER/sha256; FOLDER/vendor is a signed package repository in which containerd.io
-holds the same
-programs, and Docker and NVIDIA's toolkit are stand-ins.
+``python -m tests.container_runtime FOLDER release`` writes a release archive as the project publishes it to
+FOLDER/release, with its SHA-256 in FOLDER/sha256; ``... FOLDER package`` writes a signed package repository
+to
+FOLDER/vendor, in which containerd.io holds the same programs, and Docker and NVIDIA's toolkit are stand-ins.
+The
+programs are those of tools/ (`bedplate tools build`).
 """
 
 import hashlib
@@ -51,7 +51,7 @@ def packages(programs: Mapping[str, Path], version: str) -> Iterator[Package]:
         UNIT.format("containerd", "/usr/bin/containerd", "notify").encode(),
         0o644,
     )
-    yield Package("containerd.io", f"{version}-1", files=files)
+    yield Package("containerd.io", f"{version}-1", "runc", files=files)  # the real one holds runc
     docker = UNIT.format("Docker stand-in", "/bin/sleep infinity", "simple").encode()
     unit = {"/lib/systemd/system/docker.service": (docker, 0o644)}
     yield Package("docker-ce", "5:28.5.2-1", "containerd.io, docker-ce-cli", files=unit)
@@ -60,15 +60,17 @@ def packages(programs: Mapping[str, Path], version: str) -> Iterator[Package]:
         yield from container_toolkit(toolkit)
 
 
-def main(folder: Path) -> None:
-    """Write everything."""
-    version = spec.load()["containerd"].version
-    programs = locate.require("runtime")
+def write_release(folder: Path, programs: Mapping[str, Path], version: str) -> None:
+    """The archive, where the project has it, and its digest."""
     data = archive(programs)
     release = folder / "release" / f"v{version}" / f"containerd-{version}-linux-amd64.tar.gz"
     release.parent.mkdir(parents=True, exist_ok=True)
     release.write_bytes(data)
     (folder / "sha256").write_text(hashlib.sha256(data).hexdigest())
+
+
+def write_packages(folder: Path, programs: Mapping[str, Path], version: str) -> None:
+    """The repository, signed by a key that exists only now."""
     with tempfile.TemporaryDirectory(prefix="key") as home:
         key = Key.new(Path(home))
         try:
@@ -78,4 +80,5 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    ways = {"release": write_release, "package": write_packages}
+    ways[sys.argv[2]](Path(sys.argv[1]), locate.require("runtime"), spec.load()["containerd"].version)

@@ -4,7 +4,6 @@ import tomllib
 
 import pytest
 import yaml
-
 from shared import containers
 
 from bedplate import paths
@@ -34,13 +33,12 @@ def test_a_container_sees_the_devices_that_a_description_names(host, image):
     assert said.stdout.split() == ["/dev/stand-in0", "yes"]
 
 
-def test_a_container_can_use_its_device_and_no_other(host, image):
-    """The first one is like /dev/zero: what can be read from it was really opened."""
-    said = containers.run(
-        host, "read -n 1 x </dev/stand-in0 && echo opened; ls /dev", "--device=vendor.example/gpu=0"
-    )
-    assert "stand-in1" not in said.stdout.split(), said.stdout + said.stderr
+def test_a_container_can_open_its_device_and_sees_no_other(host, image):
+    said = containers.run(host, ": </dev/stand-in0 && echo opened; ls /dev", "--device=vendor.example/gpu=0")
+    assert "opened" in said.stdout.split(), said.stdout + said.stderr
+    assert "stand-in1" not in said.stdout.split()
     without = containers.run(host, "ls /dev")
+    assert without.rc == 0, without.stderr
     assert not [name for name in without.stdout.split() if name.startswith("stand-in")]
 
 
@@ -70,7 +68,7 @@ def test_memory_can_be_registered(host):
 
 
 def test_nothing_deprecated_is_in_use(host):
-    assert host.check_output("ctr deprecations list --format json") in ("null", "[]")
+    assert host.check_output("ctr deprecations list --format json") == ""
 
 
 def test_the_programs_are_links_to_one_release(host):
