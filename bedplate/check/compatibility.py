@@ -6,8 +6,8 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from bedplate.check import versions
-from bedplate.check.problem import Problem
-from bedplate.check.rules import View, fleet_rule
+from bedplate.check.problem import Key, Problem
+from bedplate.check.rules import View, fleet_rule, host_rule
 
 Data = Mapping[str, Any]
 Row = Mapping[str, Any]
@@ -25,6 +25,7 @@ _TABLES = (
     "compatibility_container_toolkit",
     "compatibility_kubernetes",
 )
+_MODULES = ("open", "proprietary")
 # Versions that matter only where GPUs, or only where Kubernetes, are.
 _GPU_ONLY = ("nvidia", "cuda", "cudnn", "nccl")
 today: Callable[[], date] = lambda: datetime.now(UTC).date()  # noqa: E731  replaced in tests
@@ -41,7 +42,7 @@ def version_rows(view: View) -> Iterator[Problem]:
         gpus = "hardware_gpus" in values
         key = (*(id(sound.get(name)) for name in needed), gpus)
         if key not in judged:
-            judged[key] = list(_judge(sound, gpus))
+            judged[key] = list(judge(sound, gpus))
         for problem in judged[key]:
             yield replace(problem, host=host)
 
@@ -50,7 +51,7 @@ def _sound(view: View, host: str, name: str) -> Any:
     return None if (host, name) in view.broken else view.hosts[host].get(name)
 
 
-def _judge(values: Data, gpus: bool) -> Iterator[Problem]:
+def judge(values: Data, gpus: bool) -> Iterator[Problem]:
     """All problems of one set of versions; rows about GPU software are for hosts with GPUs."""
     unknown = set()
     for problem in _uncovered(values, gpus):
@@ -74,7 +75,8 @@ def _row(table: str, row: Row, values: Data, unknown: set[Any]) -> Iterator[Prob
         for name, bound in row["need"].items():
             limit = values.get(bound, bound)
             if name in chosen and name not in unknown and not versions.matches(chosen[name], str(limit)):
-                yield _misfit(table, name, chosen, str(limit), row)
+                misfit = _misfit(table, name, chosen, str(limit), row)
+                yield replace(misfit, remedy=misfit.remedy + _fitting(values[table], row, chosen))
         for name, bound in row.get("own", {}).items():
             fits = versions.matches(chosen[name], row["need"][name])
             if name in chosen and fits and not versions.matches(chosen[name], bound):
@@ -82,18 +84,42 @@ def _row(table: str, row: Row, values: Data, unknown: set[Any]) -> Iterator[Prob
 
 
 def _choices(values: Data, involved: set[str]) -> list[dict[str, str]]:
-    """The versions that a row is about, one dictionary per item of a list."""
-    single = {
-        name: str(values[name]) for name in involved if name in values and not isinstance(values[name], list)
-    }
-    listed = [name for name in sorted(involved) if isinstance(values.get(name), list)]
-    return [{**single, listed[0]: str(item)} for item in values[listed[0]]] if listed else [single]
+    """The versions that a row is about, one dictionary per item of a list.
+
+    A library with a version for every CUDA major version goes with the toolkits of that one.
+    """
+    given = {name: values[name] for name in involved if name in values}
+    single = {name: str(value) for name, value in given.items() if not isinstance(value, list | dict)}
+    by_major = {name: value for name, value in given.items() if isinstance(value, dict)}
+    listed = sorted(name for name, value in given.items() if isinstance(value, list))
+    choices = [{**single, listed[0]: str(item)} for item in given[listed[0]]] if listed else [single]
+    for choice in choices:
+        major = choice.get("version_cuda", "").partition(".")[0]
+        choice.update({name: str(value[major]) for name, value in by_major.items() if major in value})
+    return choices
 
 
 def _said(chosen: Mapping[str, str], row: Row, bound: str, limit: str = "") -> str:
     """The versions that make a row apply, in words."""
     named = [f"{_words(name)} {chosen[name]}" for name in row["when"] if name in chosen]
     return " and ".join(named) or f"{_words(bound)} {limit}".strip()
+
+
+def _fitting(rows: Sequence[Row], row: Row, chosen: Mapping[str, str]) -> str:
+    """The nearest other row about the same version that the other versions meet, in words; or nothing."""
+    (subject, *more) = row["when"] or ("",)
+    if not subject or more:
+        return ""
+    others = [
+        other["when"][subject]
+        for other in rows
+        if other is not row
+        and list(other["when"]) == [subject]
+        and all(
+            versions.matches(chosen[name], bound) for name, bound in other["need"].items() if name in chosen
+        )
+    ]
+    return f": the nearest that fits is {versions.nearest(chosen[subject], others)}" if others else ""
 
 
 def _misfit(table: str, name: str, chosen: Mapping[str, str], limit: str, row: Row) -> Problem:
@@ -125,14 +151,27 @@ def _uncovered(values: Data, gpus: bool) -> Iterator[Problem]:
         rows = values[table]
         known = [row["branch"] if "branch" in row else row["when"].get(name) for row in rows]
         bounds = [bound for bound in known if bound]
-        listed = values[name] if isinstance(values[name], list) else [values[name]]
-        for index, version in enumerate(listed):
+        for key, version in _each(name, values[name]):
             if not any(versions.matches(str(version), bound) for bound in bounds):
-                key = (name, index) if isinstance(values[name], list) else (name,)
                 why = f"nothing is known of {_words(name)} {version} ({table} in inventories/_common)"
                 best = versions.nearest(str(version), bounds)
                 remedy = f"choose one that the table knows, for example {best}, or add a row with its source"
                 yield Problem(key, why, remedy, version)
+
+
+def _each(name: str, value: Any) -> Iterator[tuple[Key, Any]]:
+    """Every version of a variable that holds one, several, or one by CUDA major version."""
+    if isinstance(value, dict):
+        yield from (((name, part), version) for part, version in value.items())
+    elif isinstance(value, list):
+        yield from (((name, index), version) for index, version in enumerate(value))
+    else:
+        yield (name,), value
+
+
+def _day(row: Row) -> date:
+    """End of life of a branch; YAML that Ansible has read holds it as a date, ansible-inventory as text."""
+    return date.fromisoformat(str(row.get("end_of_life", date.max)))
 
 
 def _ended(values: Data, unknown: set[Any], gpus: bool) -> Iterator[Problem]:
@@ -142,10 +181,8 @@ def _ended(values: Data, unknown: set[Any], gpus: bool) -> Iterator[Problem]:
             continue
         rows: Sequence[Row] = values.get(table, ())
         row = next((row for row in rows if versions.matches(str(values[name]), row["branch"])), None)
-        if row and "end_of_life" in row and date.fromisoformat(row["end_of_life"]) < today():
-            living = [
-                r["branch"] for r in rows if date.fromisoformat(r.get("end_of_life", "9999-12-31")) >= today()
-            ]
+        if row and "end_of_life" in row and _day(row) < today():
+            living = [r["branch"] for r in rows if _day(r) >= today()]
             why = f"{what} {row['branch']} gets no fixes since {row['end_of_life']}"
             yield Problem((name,), why, f"plan the move to {' or '.join(living)}", level="warning")
 
@@ -161,9 +198,11 @@ def gpu_versions(view: View) -> Iterator[Problem]:
         module = view.hosts[host].get("nvidia_driver_kernel_module", "auto")
         if row is None:
             continue
+        branches = _sound(view, host, "compatibility_driver_branches") or ()
         key = (gpus["model"], str(driver), str(cuda), module)
         if key not in judged:
-            judged[key] = list(_gpu(gpus["model"], row, driver, cuda or (), module))
+            found = _gpu(gpus["model"], row, driver, cuda or (), module)
+            judged[key] = [_with_nearest_driver(problem, row, branches) for problem in found]
         for problem in judged[key]:
             yield replace(problem, host=host)
 
@@ -171,18 +210,46 @@ def gpu_versions(view: View) -> Iterator[Problem]:
 def _gpu(model: str, row: Row, driver: Any, cuda: Sequence[str], module: str) -> Iterator[Problem]:
     if driver and not versions.matches(str(driver), row["driver"]):
         why = f"driver {driver} does not know {model}, which wants {row['driver']}"
-        yield Problem(
-            ("version_nvidia_driver",), why, f"set it to {row['driver'].replace(',', ' and ')}", driver
-        )
+        remedy = f"set it to {row['driver'].replace(',', ' and ')}"
+        yield Problem(("version_nvidia_driver",), why, remedy, driver)
     for index, version in enumerate(cuda):
         if not versions.matches(str(version), row["cuda"]):
             why = f"CUDA {version} has no code for {model}, which wants {row['cuda']}"
             remedy = "take it out of version_cuda for these hosts"
             yield Problem(("version_cuda", index), why, remedy, version)
-    if module not in ("auto", *row["kernel_modules"]):
+    if module in _MODULES and module not in row["kernel_modules"]:
         why = f"{model} is driven by the {' or '.join(row['kernel_modules'])} kernel module only"
         remedy = f"write {row['kernel_modules'][0]}, or auto"
         yield Problem(("nvidia_driver_kernel_module",), why, remedy, module)
+
+
+def _with_nearest_driver(problem: Problem, row: Row, branches: Sequence[Row]) -> Problem:
+    """Name the newest driver of the nearest branch that knows the GPU."""
+    if problem.key != ("version_nvidia_driver",):
+        return problem
+    latest = [str(branch["latest"]) for branch in branches if "latest" in branch]
+    fitting = [version for version in latest if versions.matches(version, row["driver"])]
+    nearest = f", nearest {versions.nearest(str(problem.value), fitting)}" if fitting else ""
+    return replace(problem, remedy=problem.remedy + nearest)
+
+
+@host_rule
+def cuda_majors(version_cuda: Sequence[str], version_cudnn: Any, version_nccl: Any) -> Iterator[Problem]:
+    """A library for a CUDA major version of which there is no toolkit would never be installed."""
+    majors = {version.partition(".")[0] for version in version_cuda}
+    for name, value in {"version_cudnn": version_cudnn, "version_nccl": version_nccl}.items():
+        for major in value if isinstance(value, dict) else ():
+            if major not in majors:
+                why = f"version_cuda has no toolkit of CUDA {major}"
+                yield Problem((name, major), why, f"add one to version_cuda, or take {major} out of {name}")
+
+
+@host_rule
+def cuda_default(version_cuda: Sequence[str], cuda_default: str) -> Iterator[Problem]:
+    """/usr/local/cuda can only be a toolkit that is installed."""
+    if cuda_default and cuda_default not in version_cuda:
+        why = "version_cuda does not have this toolkit"
+        yield Problem(("cuda_default",), why, f"write one of {', '.join(version_cuda)}")
 
 
 def _words(name: str) -> str:

@@ -7,6 +7,7 @@ import socket
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from bedplate.twin.seed import USER
 
@@ -82,12 +83,18 @@ def write(folder: Path, ports: dict[str, int], host_keys: dict[str, str]) -> Con
     connection.known_hosts.write_text("".join(lines))
     variables = connection.overlay / "host_vars"
     variables.mkdir(parents=True, exist_ok=True)
-    (connection.overlay / "hosts.yml").write_text(
-        json.dumps({"all": {"hosts": {name: {} for name in ports}}})
-    )
+    (connection.overlay / "hosts.yml").write_text(json.dumps(groups(list(ports))))
     for name in ports:  # JSON is YAML, and needs no quoting rules of its own
         (variables / f"{name}.yml").write_text(json.dumps(host_vars(connection, name), indent=2) + "\n")
     return connection
+
+
+def groups(hosts: list[str]) -> dict[str, Any]:
+    """Pure: the overlay's inventory. The machines have no GPUs, whatever the hosts have for which they stand:
+    group ``no_gpus`` keeps playbooks from installing drivers there.
+    """
+    names: dict[str, dict[str, str]] = {name: {} for name in hosts}
+    return {"all": {"hosts": names, "children": {"no_gpus": {"hosts": names}}}}
 
 
 def read(folder: Path) -> Connection | None:

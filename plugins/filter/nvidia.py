@@ -1,7 +1,16 @@
-"""Filters about NVIDIA software: `package_source`, where packages come from."""
+"""Filters about NVIDIA software: where packages come from (`package_source`), which (`cuda_packages`,
+`fabric_kind`, `fabric_packages`), and what does not fit (`version_refusals`).
+"""
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+from bedplate import paths
+from bedplate.check.compatibility import judge
+
+sys.path.append(str(paths.ROOT / "plugins" / "module_utils"))
+from nvidia_packages import cuda, fabric  # the modules choose by the same functions
 
 
 def package_source(
@@ -38,9 +47,52 @@ def package_source(
     }
 
 
+def cuda_packages(versions: Sequence[str], words: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Packages of CUDA toolkits, cuDNN and NCCL. ``words``: cudnn and nccl (versions, or empty), updates,
+    install.
+
+    Raises ValueError for what packages cannot give.
+    """
+    what = words["install"]
+    found, refusals = cuda.cudnn(words["cudnn"], versions, what)
+    if refusals:
+        raise ValueError("; ".join(refusals))
+    return [
+        *cuda.toolkits(versions, words["updates"], what),
+        *found,
+        *cuda.nccl(words["nccl"], versions, what),
+    ]
+
+
+def fabric_kind(gpus: Mapping[str, Any], catalogue: Mapping[str, Any]) -> str:
+    """none, nvswitch or nvlsm, by hardware_gpus."""
+    return fabric.kind(gpus, catalogue)
+
+
+def fabric_packages(
+    gpus: Mapping[str, Any], catalogue: Mapping[str, Any], version: str
+) -> list[dict[str, str]]:
+    """Packages that go with driver ``version`` on a host with these GPUs."""
+    return fabric.packages(fabric.kind(gpus, catalogue), version)
+
+
+def version_refusals(values: Mapping[str, Any]) -> list[str]:
+    """What of a host's versions does not fit, in the words of `bedplate check`."""
+    names = [name for name in values if name.startswith(("version_", "compatibility_"))]
+    problems = judge({name: values[name] for name in names}, gpus=True)
+    return [f"{problem.why}; {problem.remedy}" for problem in problems if problem.level == "error"]
+
+
 class FilterModule:
     """What Ansible loads."""
 
     def filters(self) -> dict[str, Any]:
         """The filters of this file by name."""
-        return {"package_source": package_source}
+        return {
+            "package_source": package_source,
+            "cuda_packages": cuda_packages,
+            "cuda_family": cuda.family,
+            "fabric_kind": fabric_kind,
+            "fabric_packages": fabric_packages,
+            "version_refusals": version_refusals,
+        }

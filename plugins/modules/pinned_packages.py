@@ -219,7 +219,7 @@ class Packages:
         if refusals:
             raise Refused("\n".join(refusals))
         changes = host.simulate(self.run, chosen, self.pin_file, self.pins)
-        refusals = judge(changes, self.wishes, self.module.params["family"])
+        refusals = judge(changes, self.wishes, self.module.params["family"], host.held(self.run))
         if refusals:
             raise Refused("\n".join(refusals))
         return chosen, [str(change) for change in changes]

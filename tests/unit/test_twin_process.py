@@ -1,5 +1,6 @@
 """Processes are found again, and strangers are left alone."""
 
+import json
 import os
 import time
 from pathlib import Path
@@ -72,6 +73,14 @@ def test_the_overlay_only_says_how_to_connect(tmp_path: Path) -> None:
     assert values["ansible_port"] == 2202
     assert "StrictHostKeyChecking=yes" in str(values["ansible_ssh_common_args"])
     assert all(key.startswith(("ansible_", "storage_tiers_", "vlan_network_")) for key in values)
+
+
+def test_machines_of_the_twin_have_no_gpus(tmp_path: Path) -> None:
+    """They stand for GPU hosts; group no_gpus keeps playbooks from installing drivers on them."""
+    (tmp_path / "keys").mkdir()
+    written = connection.write(tmp_path, {"h1": 2201}, {"h1": "ssh-ed25519 A"})
+    document = json.loads((written.overlay / "hosts.yml").read_text())
+    assert document["all"]["children"]["no_gpus"]["hosts"] == document["all"]["hosts"] == {"h1": {}}
 
 
 def test_free_ports_are_different() -> None:

@@ -81,7 +81,11 @@ def write(folder: Path, packages: Iterable[Package], origin: str, key: "Key") ->
         (folder / package.file).write_bytes(data)
         place = {"Filename": package.file, "Size": str(len(data)), "SHA256": hashlib.sha256(data).hexdigest()}
         entries.append(package.control() + "".join(f"{k}: {v}\n" for k, v in place.items()))
-    index = "\n".join(entries).encode()
+    sign(folder, "\n".join(entries).encode(), origin, key)
+
+
+def sign(folder: Path, index: bytes, origin: str, key: "Key") -> None:
+    """The index of a flat repository with a release file that ``key`` has signed."""
     (folder / "Packages").write_bytes(index)
     head = {"Origin": origin, "Label": origin, "Suite": "stand-in", "Architectures": "amd64", "Date": DATE}
     release = "".join(f"{name}: {value}\n" for name, value in head.items())

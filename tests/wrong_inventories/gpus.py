@@ -53,7 +53,7 @@ CASES = [
         at=(VERSIONS, "version_nvidia_driver"),
         value="575.57.08",
         why="does not know b300-sxm6-270gb",
-        remedy=">=580",
+        remedy=">=580, nearest 580.178.04",
     ),
     case(
         "CUDA without code for the GPU",
@@ -71,6 +71,32 @@ CASES = [
         value="proprietary",
         why="open kernel module only",
         remedy="write open",
+    ),
+    case(
+        "kernel module that there is not",
+        on(GPU, "nvidia_driver_kernel_module", to="closed"),
+        at=(SITE, "nvidia_driver_kernel_module"),
+        value="closed",
+        why="not one of the choices",
+        remedy="write one of auto, open, proprietary",
+    ),
+    case(
+        "mistyped variable of the driver",
+        on(GPU, "nvidia_driver_secureboot", to="enrolled"),
+        at=(SITE, "nvidia_driver_secureboot"),
+        value="enrolled",
+        why="nvidia_driver_… is reserved",
+        remedy="write nvidia_driver_secure_boot",
+    ),
+    case(
+        "repository with a mistyped key",
+        on(
+            GPU, "nvidia_driver_repository", to={"url": "https://mirror.example.com/", "finger_print": "EB69"}
+        ),
+        at=(SITE, "nvidia_driver_repository.finger_print"),
+        value="EB69",
+        why="has no such key",
+        remedy="write fingerprint",
     ),
     case(
         "open module on Volta",

@@ -16,7 +16,12 @@ from .plan import Change, simulated
 Run = Callable[[Sequence[str]], "tuple[int, str, str]"]
 PREFERENCES = Path("/etc/apt/preferences.d")
 QUERY = ("dpkg-query", "-W", "-f", r"${binary:Package}\t${db:Status-Want}\t${db:Status-Status}\t${Version}\n")
-INSTALL = ("--no-install-recommends", "--allow-downgrades", "--allow-change-held-packages")
+# Parts of a driver on hold keep each other at the old version: holds are left aside, and plan.judge looks
+# after those of others.
+INSTALL = (
+    *("--no-install-recommends", "--allow-downgrades", "--allow-change-held-packages"),
+    *("-o", "APT::Ignore-Hold=true"),
+)
 UNATTENDED = (
     *("-o", "Dpkg::Options::=--force-confdef", "-o", "Dpkg::Options::=--force-confold"),
     *("-o", "DPkg::Lock::Timeout=300"),

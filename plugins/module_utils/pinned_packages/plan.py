@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -64,15 +64,18 @@ def choose(
 ) -> tuple[list[str], list[str]]:
     """Arguments for apt (NAME=VERSION) and refusals. ``offered`` maps names to versions, newest first.
 
-    What is there already is named too, so that apt keeps it; its version may have left the sources.
+    What is there already at its version is named too, so that apt keeps it; that version may have left the
+    sources. What may have any version is left to dependencies and pins once it is there.
     """
     chosen, refusals = [], []
     for wish in wishes:
         have = installed.get(wish.name, "")
+        if have and not wish.version:
+            continue
         versions = [have] if matches(have, wish.version) else list(offered.get(wish.name, ()))
         fitting = next((version for version in versions if matches(version, wish.version)), "")
-        if fitting:  # without a wished version the pins decide
-            chosen.append(f"{wish.name}={fitting}" if have == fitting or wish.version else wish.name)
+        if fitting:
+            chosen.append(f"{wish.name}={fitting}" if wish.version else wish.name)
         else:
             refusals.append(_missing(wish, versions))
     return chosen, refusals
@@ -110,8 +113,12 @@ def simulated(output: str) -> list[Change]:
     return changes
 
 
-def judge(changes: Iterable[Change], wishes: Iterable[Wish], family: Sequence[str]) -> list[str]:
-    """Why this must not happen: another kernel, or packages removed that are not of ``family`` (patterns)."""
+def judge(
+    changes: Iterable[Change], wishes: Iterable[Wish], family: Sequence[str], held: Container[str] = ()
+) -> list[str]:
+    """Why this must not happen: another kernel; strangers (not of ``family``, which are patterns) that would
+    be removed, or changed although they are ``held``.
+    """
     named = {wish.name for wish in wishes}
     refusals = []
     for change in changes:
@@ -125,6 +132,8 @@ def judge(changes: Iterable[Change], wishes: Iterable[Wish], family: Sequence[st
             refusals.append(
                 f"apt would remove {name} {change.before} for it; remove it yourself, or hold it apart"
             )
+        elif change.before and name in held and name not in named and not _any(name, family):
+            refusals.append(f"apt would change {change}, which is on hold; lift the hold if that is right")
     return refusals
 
 
