@@ -1,4 +1,4 @@
-"""Every alert is asked by promtool: fires, waits, silent just below its threshold, without its series, flapping;
+"""Every alert is asked by promtool: fires, waits, silent just below its limit, without its series, flapping;
 and every fault planted in a rule is noticed by the same questions."""
 
 from pathlib import Path
