@@ -40,7 +40,7 @@ options:
   mount_options:
     description: Options in /etc/fstab
     type: str
-    default: noatime,nofail,x-systemd.device-timeout=30s
+    default: noatime,nofail,x-systemd.device-timeout=10min
   initramfs: {description: Make the initial RAM disk anew when mdadm.conf changes, type: bool, default: true}
   state: {description: Folder of the records, type: path, default: /var/lib/bedplate/storage_tiers}
   keys: {description: Folder of the key files, type: path, default: /etc/bedplate/storage_tiers}

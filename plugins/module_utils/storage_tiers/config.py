@@ -82,8 +82,8 @@ def _array_line(record: Record) -> str:
 
 def _crypt_line(record: Record, keys: str) -> str:
     # The work queues of dm-crypt cost latency on flash; nofail: a tier must never keep a machine from
-    # booting.
-    options = "luks,nofail,no-read-workqueue,no-write-workqueue"
+    # booting. Nothing waits for it, so it may wait itself for disks that come late.
+    options = "luks,nofail,x-systemd.device-timeout=10min,no-read-workqueue,no-write-workqueue"
     return f"{OWNER}-{record.tier} UUID={record.luks_uuid} {keys}/{record.tier}.key {options}"
 
 

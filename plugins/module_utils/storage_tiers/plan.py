@@ -25,7 +25,7 @@ class Settings:
 
     hardware: Hardware = field(default_factory=lambda: Hardware({}))
     keys: str = "/etc/bedplate/storage_tiers"
-    mount_options: str = "noatime,nofail,x-systemd.device-timeout=30s"
+    mount_options: str = "noatime,nofail,x-systemd.device-timeout=10min"
     initramfs: bool = True
 
 
