@@ -1,5 +1,5 @@
-"""Filters about NVIDIA software: where packages come from (`package_source`), which (`cuda_packages`,
-`fabric_kind`, `fabric_packages`), and what does not fit (`version_refusals`).
+"""Filters about NVIDIA software: where packages come from (`package_source`), which (`toolkit_packages`,
+`fabric_kind`, `fabric_packages`), and what does not fit (`refused_versions`).
 """
 
 import sys
@@ -47,7 +47,7 @@ def package_source(
     }
 
 
-def cuda_packages(versions: Sequence[str], words: Mapping[str, Any]) -> list[dict[str, str]]:
+def toolkit_packages(versions: Sequence[str], words: Mapping[str, Any]) -> list[dict[str, str]]:
     """Packages of CUDA toolkits, cuDNN and NCCL. ``words``: cudnn and nccl (versions, or empty), updates,
     install.
 
@@ -76,7 +76,7 @@ def fabric_packages(
     return fabric.packages(fabric.kind(gpus, catalogue), version)
 
 
-def version_refusals(values: Mapping[str, Any]) -> list[str]:
+def refused_versions(values: Mapping[str, Any]) -> list[str]:
     """What of a host's versions does not fit, in the words of `bedplate check`."""
     names = [name for name in values if name.startswith(("version_", "compatibility_"))]
     problems = judge({name: values[name] for name in names}, gpus=True)
@@ -90,9 +90,9 @@ class FilterModule:
         """The filters of this file by name."""
         return {
             "package_source": package_source,
-            "cuda_packages": cuda_packages,
-            "cuda_family": cuda.family,
+            "toolkit_packages": toolkit_packages,
+            "toolkit_family": cuda.family,
             "fabric_kind": fabric_kind,
             "fabric_packages": fabric_packages,
-            "version_refusals": version_refusals,
+            "refused_versions": refused_versions,
         }
