@@ -322,13 +322,16 @@ class TestPrune:
         assert f"remove {old.path}" in said["plan"][0]
         assert not (store / "acme/old").exists() and state(store, new) == WHOLE
 
-    @pytest.mark.parametrize("how", ["open", "mapped", "folder"])
+    @pytest.mark.parametrize("how", ["open", "mapped", "folder", "mounted"])
     def test_what_a_process_has_open_stays(self, two: tuple[Sample, Sample], store: Path, how: str) -> None:
         old, new = two
         program = {
             "open": "f = open('a.bin', 'rb'); os.chdir('/')",
             "mapped": "f = os.open('a.bin', 0); c.mmap(None, 4096, 1, 1, f, 0); os.close(f); os.chdir('/')",
             "folder": "",
+            # As a volume in a pod: nothing of it is open, and only its own world has it mounted.
+            "mounted": "assert c.unshare(0x20000) == c.mount(b'', b'/', None, 0x44000, None) == 0;"
+            " assert c.mount(b'.', b'/mnt', None, 0x1000, None) == 0; os.chdir('/')",
         }[how]
         begin = "import ctypes, os, time; c = ctypes.CDLL(None); c.mmap.restype = ctypes.c_void_p\n"
         program = f"{begin}{program}\nprint(flush=True); time.sleep(60)"
