@@ -191,7 +191,7 @@ def report(costs: dict[Key, Cost], hosts: int, environment: str) -> None:
 
 def report_init(seconds: float, questions: int, environment: str) -> None:
     """The same for a new inventory."""
-    line = f"bedplate init: {questions} questions, then {seconds:.1f} s CPU to an inventory that passes the check"
+    line = f"bedplate init: {questions} questions, then {seconds:.1f} s CPU to a checked inventory"
     out.print(line, highlight=False)
     if not environment:
         return

@@ -1,7 +1,6 @@
 """Top-level names: Ansible takes any, so a slip of the pen would silently change nothing."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from bedplate.check import roles
 from bedplate.check.problem import Problem
@@ -58,8 +57,11 @@ def _verdict(name: str, known: frozenset[str], prefixes: set[str]) -> Problem | 
 def missing(view: View, schemas: Sequence[Schema]) -> Iterator[Problem]:
     """Variables that every host needs. An environment without any platform_ variable has no platform yet."""
     for schema in schemas:
-        used = schema.name != "platform" or any(_uses(values, "platform_") for values in view.hosts.values())
+        used = schema.name != "platform" or any(name.startswith("platform_") for name in view.names)
+        required = set(schema.required)
         for host, values in view.hosts.items() if used else ():
+            if required <= values.keys():
+                continue
             for name in schema.required:
                 if name not in values:
                     what = schema.body["properties"][name].get("description", "every host needs it")
@@ -67,7 +69,3 @@ def missing(view: View, schemas: Sequence[Schema]) -> Iterator[Problem]:
                     if name.startswith("hardware_"):
                         remedy += "; `bedplate discover` reads it from the host"
                     yield Problem((name,), f"{name} is missing: {what}", remedy, host=host)
-
-
-def _uses(values: Mapping[str, Any], prefix: str) -> bool:
-    return any(name.startswith(prefix) for name in values)

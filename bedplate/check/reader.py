@@ -126,7 +126,7 @@ class _Store:
 
     def _files(self, folder: Path, name: str) -> Found:
         found = Found()
-        for path in self._loader.find_vars_files(str(folder), name):
+        for path in _vars_files(f"{folder}/{name}"):
             document = self.document(path)
             if document:
                 found.add(Found(document.values, dict.fromkeys(document.values, document)))
@@ -148,6 +148,31 @@ class _Store:
         """A file that is encrypted as a whole: Ansible opens it, and its values are nobody's business."""
         values = self._loader.load_from_file(path, cache="none", unsafe=True, trusted_as_template=True) or {}
         return Document(path, {str(name): Secret("(vault)") for name in values})
+
+
+def _vars_files(path: str) -> Iterator[str]:
+    """Files of a host or group as Ansible finds them: a folder, or one file with or without an ending."""
+    for suffix in ("", *_FORMATS):
+        if Path(path).is_dir() and not suffix:
+            yield from _within(path)
+            return
+        if os.path.isfile(path + suffix):  # noqa: PTH113  thousands of them
+            yield path + suffix
+            return
+
+
+def _within(folder: str) -> Iterator[str]:
+    """Files of a folder and of those in it, by name; no hidden ones, no backups, no other endings."""
+    with os.scandir(folder) as entries:
+        shown = [
+            entry for entry in entries if not entry.name.startswith(".") and not entry.name.endswith("~")
+        ]
+    for entry in sorted(shown, key=lambda entry: entry.name):
+        suffix = os.path.splitext(entry.name)[1]  # noqa: PTH122
+        if entry.is_dir() and not suffix:
+            yield from _within(entry.path)
+        elif entry.is_file() and suffix in ("", *_FORMATS):
+            yield entry.path
 
 
 def _own(source: Path) -> Iterator[Path]:

@@ -9,12 +9,13 @@ the whole View instead.
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 from bedplate.check.problem import Problem
 
 Rule = Callable[..., Iterator[Problem]]
+ABSENT = object()  # stands for a variable that a host does not have
 HOST_RULES: list[Rule] = []
 FLEET_RULES: list[Rule] = []
 
@@ -32,6 +33,11 @@ class View:
         for host, values in self.hosts.items():
             if variable in values and (host, variable) not in self.broken:
                 yield host, values[variable]
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """Variables that any host has."""
+        return frozenset().union(*self.hosts.values())
 
     def members(self, group: str) -> tuple[str, ...]:
         """Hosts of a group; none for a group that is not there."""
@@ -60,16 +66,20 @@ def run(view: View) -> Iterator[Problem]:
 
 def _per_host(rule: Rule, view: View) -> Iterator[Problem]:
     """One rule on every host; hosts with the very same values share one run."""
-    seen: dict[tuple[int, ...], tuple[Problem, ...]] = {}
     needs = _parameters(rule)
+    wanted = [name for name, _ in needs]
+    hurt = {host for host, name in view.broken if name in wanted}
+    seen: dict[tuple[int, ...], tuple[Problem, ...]] = {}
     for host, values in view.hosts.items():
-        if any((host, name) in view.broken or (needed and name not in values) for name, needed in needs):
+        if host in hurt:
             continue
-        given = {name: values[name] for name, _ in needs if name in values}
-        key = tuple(id(given.get(name)) for name, _ in needs)
+        key = tuple([id(values.get(name, ABSENT)) for name in wanted])
         if key not in seen:
-            seen[key] = tuple(rule(**given))
-        yield from (replace(problem, host=host) for problem in seen[key])
+            complete = all(name in values for name, needed in needs if needed)
+            given = {name: values[name] for name in wanted if name in values}
+            seen[key] = tuple(rule(**given)) if complete else ()
+        if seen[key]:
+            yield from (replace(problem, host=host) for problem in seen[key])
 
 
 @cache

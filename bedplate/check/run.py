@@ -75,16 +75,13 @@ def check(source: Source) -> Outcome:
 
 def _typed(view: rules.View, memory: Memory) -> Iterator[Problem]:
     """Types of every variable; what is wrong is marked so that rules leave it alone."""
-    names_used = sorted({name for values in view.hosts.values() for name in values})
-    for name in names_used:
+    for name in sorted(view.names):
         validator = _validator(name)
         if validator is None:
             continue
-        judged: dict[int, list[Problem]] = {}
+        judged: dict[int, list[Problem]] = {id(rules.ABSENT): []}
         for host, values in view.hosts.items():
-            if name not in values:
-                continue
-            value = values[name]
+            value = values.get(name, rules.ABSENT)
             if id(value) not in judged:
                 judged[id(value)] = _judged(name, value, validator, memory)
             for problem in judged[id(value)]:
