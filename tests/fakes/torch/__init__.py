@@ -71,9 +71,6 @@ class Tensor:
     def clone(self) -> "Tensor":
         return Tensor(self.device, self.dtype, self.columns, list(self.rows))
 
-    def pin_memory(self) -> "Tensor":
-        return self
-
     def to(self, dtype: str) -> "Tensor":
         return Tensor(self.device, dtype, self.columns, list(self.rows))
 
@@ -103,14 +100,21 @@ def _place(device: str) -> str:
     return f"cuda:{_current}" if device == "cuda" else device
 
 
-def full(shape: tuple[int, ...], value: float, *, dtype: str = float32, device: str = "cpu") -> Tensor:
+def full(
+    shape: tuple[int, ...],
+    value: float,
+    *,
+    dtype: str = float32,
+    device: str = "cpu",
+    pin_memory: bool = False,
+) -> Tensor:
     *rows, columns = shape
     held = value + 1 if _fault() == "forgets" and value == 0xAA else value
     return Tensor(_place(device), dtype, columns, [held] * (rows[0] if rows else 1))
 
 
-def empty(size: int, *, dtype: str = float32, device: str = "cpu", pin_memory: bool = False) -> Tensor:
-    return full((size,), 0.0, dtype=dtype, device=device)
+def empty(size: int, **where: Any) -> Tensor:
+    return full((size,), 0.0, **where)
 
 
 def zeros(size: int, **where: Any) -> Tensor:

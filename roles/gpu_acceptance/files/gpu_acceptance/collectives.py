@@ -15,7 +15,7 @@ from .gpu import GIB, Figure, Wrong, event_seconds, measure
 WORD = 4  # bytes of a float32
 
 
-def pairs(count: int, size: int = GIB, repeats: int = 6) -> dict[str, Any]:
+def pairs(count: int, size: int = GIB, repeats: int = 6, rounds: int = 3) -> dict[str, Any]:
     """GB/s of copies from every GPU (row) to every other (column), and of the plain baseline."""
     buffers = [torch.empty(size, dtype=torch.uint8, device=f"cuda:{n}") for n in range(count)]
     targets = [torch.empty_like(buffer) for buffer in buffers]
@@ -25,17 +25,17 @@ def pairs(count: int, size: int = GIB, repeats: int = 6) -> dict[str, Any]:
         torch.cuda.set_device(one)
         for other in range(count):
             if one != other:
-                figure = pair(buffers[one], targets[other], (one, other), repeats)
+                figure = pair(buffers[one], targets[other], (one, other), repeats, rounds)
                 value[one][other], baseline[one][other] = figure["value"], figure["baseline"]
     torch.cuda.set_device(0)
     return {"bytes": size, "value": value, "baseline": baseline}
 
 
-def pair(source: Any, target: Any, devices: tuple[int, int], repeats: int) -> Figure:
+def pair(source: Any, target: Any, devices: tuple[int, int], repeats: int, rounds: int) -> Figure:
     """One direction between two GPUs."""
     size = source.numel()
     work = lambda: target.copy_(source, non_blocking=True)  # noqa: E731
-    return measure(work, size / 1e9, lambda: plain.peer(*devices, size), repeats=repeats)
+    return measure(work, size / 1e9, lambda: plain.peer(*devices, size), repeats=repeats, rounds=rounds)
 
 
 def join(rank: int, count: int, port: int) -> dict[str, Any]:

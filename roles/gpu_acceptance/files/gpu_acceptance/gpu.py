@@ -67,14 +67,14 @@ def memory_copy(size: int = 4 * GIB, repeats: int = 20) -> Figure:
     )
 
 
-def host_copies(size: int = GIB // 2, repeats: int = 6) -> dict[str, Figure]:
+def host_copies(size: int = GIB // 2, repeats: int = 6, rounds: int = 3) -> dict[str, Figure]:
     """Copies between pinned host memory and the GPU, GB/s, one direction at a time."""
     host = torch.empty(size, dtype=torch.uint8, pin_memory=True).fill_(1)
     device = torch.empty(size, dtype=torch.uint8, device="cuda")
     up, down = lambda: device.copy_(host, non_blocking=True), lambda: host.copy_(device, non_blocking=True)
     return {
-        "h2d": measure(up, size / 1e9, lambda: plain.h2d(size), repeats=repeats),
-        "d2h": measure(down, size / 1e9, lambda: plain.d2h(size), repeats=repeats),
+        "h2d": measure(up, size / 1e9, lambda: plain.h2d(size), repeats=repeats, rounds=rounds),
+        "d2h": measure(down, size / 1e9, lambda: plain.d2h(size), repeats=repeats, rounds=rounds),
     }
 
 

@@ -24,20 +24,22 @@ ENVIRONMENT = ("NCCL_", "CUDA_", "TORCH_", "NVSHMEM_", "NVIDIA_")
 class Level:
     """``sizes`` of collectives and ``pcie`` of host copies are in bytes, ``load`` is seconds of
     products without a pause, ``memory`` the share of free memory that is written and read back, ``tools`` the
-    level of dcgmi diag (0: not asked), ``until`` seconds of rounds in all (0: one round)."""
+    level of dcgmi diag (0: not asked), ``rounds`` how often one copy between devices and its baseline take
+    turns, ``until`` seconds of rounds in all (0: one round)."""
 
     name: str
     sizes: tuple[int, ...]
     operations: tuple[str, ...]
     repeats: int = 20
     pcie: int = 512 * MIB
+    rounds: int = 3
     load: float = 0.0
     memory: float = 0.0
     tools: int = 0
     until: float = 0.0
 
 
-QUICK = Level("quick", (16 * MIB, GIB), ("all_reduce",), repeats=10, pcie=256 * MIB)
+QUICK = Level("quick", (16 * MIB, GIB), ("all_reduce",), repeats=10, pcie=256 * MIB, rounds=1)
 STANDARD = Level(
     "standard", SIZES, ("all_reduce", "all_gather", "all_to_all"), load=45.0, memory=0.9, tools=2
 )
@@ -144,7 +146,7 @@ class Run:
     def _pcie(self, crew: Crew, rank: int) -> None:
         """One GPU after another: several may share a path to the processor."""
         for key, figure in self._watched(
-            crew, lambda: crew.one(rank, "host_copies", STEP, size=self.level.pcie)
+            crew, lambda: crew.one(rank, "host_copies", STEP, size=self.level.pcie, rounds=self.level.rounds)
         ).items():
             self._note(self.document["gpus"][rank], key, figure)
 
@@ -156,7 +158,7 @@ class Run:
                 self.document["gpus"][rank][do] = result
 
     def _pairs(self, crew: Crew, count: int) -> None:
-        found = self._watched(crew, lambda: crew.one(0, "pairs", LONG, count=count))
+        found = self._watched(crew, lambda: crew.one(0, "pairs", LONG, count=count, rounds=self.level.rounds))
         known = self.document["pairs"]
         if known is None:
             self.document["pairs"] = found

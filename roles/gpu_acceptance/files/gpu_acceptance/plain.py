@@ -35,7 +35,7 @@ def memory_copy(size: int) -> float:
 
 def h2d(size: int) -> float:
     """GB/s from pinned memory of the host."""
-    a = torch.ones(size // 4).pin_memory()
+    a = torch.ones(size // 4, pin_memory=True)
     b = torch.zeros(size // 4, device="cuda")
     return size / wall(lambda: b.copy_(a, non_blocking=True), 6) / 1e9
 
@@ -43,7 +43,7 @@ def h2d(size: int) -> float:
 def d2h(size: int) -> float:
     """GB/s to pinned memory of the host."""
     a = torch.ones(size // 4, device="cuda")
-    b = torch.zeros(size // 4).pin_memory()
+    b = torch.zeros(size // 4, pin_memory=True)
     return size / wall(lambda: b.copy_(a, non_blocking=True), 6) / 1e9
 
 

@@ -34,10 +34,12 @@ class Sampler:
         self._thread.join()
 
     def _run(self) -> None:
-        while not self._stop.wait(EVERY):
+        while True:
             for handle, seen in zip(self._handles, self.result, strict=True):
                 if handle is not None:
                     add(seen, look(handle))
+            if self._stop.wait(EVERY):
+                return
 
 
 def look(handle: Any) -> dict[str, Any]:
