@@ -2,12 +2,14 @@
 
 from datetime import date
 
+import jsonschema
 import pytest
+import yaml
 
 from bedplate.check import compatibility, rules, versions
 from bedplate.check.problem import Problem, dotted
 from bedplate.check.roles import schema_of
-from bedplate.check.schema import load_all, validator, violations
+from bedplate.check.schema import FOLDER, load_all, validator, violations
 from bedplate.check.words import choose, nearest
 from tests.inventory_samples import on, outcome
 
@@ -132,6 +134,11 @@ def test_argument_specs_are_types(value, keys):
 
 
 def test_every_schema_file_is_a_schema_and_says_what_it_is():
+    for file in FOLDER.glob("*.yml"):
+        jsonschema.Draft202012Validator.check_schema(yaml.safe_load(file.read_text()))
+    for schema in load_all():
+        jsonschema.Draft202012Validator.check_schema(schema.body)
+        assert "$ref" not in str(schema.body)
     assert {schema.name for schema in load_all()} >= {"hardware", "site", "common", "platform"}
     assert all(schema.body.get("title") for schema in load_all())
 
