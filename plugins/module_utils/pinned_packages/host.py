@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -106,7 +107,7 @@ def key_of(wanted: sources.Source) -> bytes:
     """The source's key as a keyring, from its text or its address. Raises OSError, NotAKey."""
     if wanted.key_is_text:
         return sources.dearmoured(wanted.key.encode())
-    address = wanted.key if "://" in wanted.key else Path(wanted.key).as_uri()
+    address = wanted.key if re.match(r"[a-z]+:", wanted.key) else Path(wanted.key).as_uri()
     with urlopen(address, timeout=SECONDS) as answer:  # noqa: S310  the inventory says where; the fingerprint decides
         return sources.dearmoured(answer.read(LIMIT))
 
