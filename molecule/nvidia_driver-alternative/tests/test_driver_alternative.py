@@ -35,11 +35,11 @@ def test_companions_came_with_the_driver_and_are_held_with_it(host):
     assert {"nvidia-fabricmanager", "nvidia-driver-cuda"} <= set(
         host.check_output("apt-mark showhold").split()
     )
-    installs = [
-        line for line in host.file("/var/log/apt/history.log").content_string.splitlines() if WANTED in line
-    ]
-    together = [line for line in installs if "nvidia-fabricmanager" in line]
+    history = host.file("/var/log/apt/history.log").content_string.splitlines()
+    together = [line for line in history if line.startswith("Commandline:") and WANTED in line]
     assert len(together) == 1
+    assert f"nvidia-fabricmanager={WANTED}-1" in together[0]
+    assert f"nvidia-driver-cuda={WANTED}-1" in together[0]
 
 
 def test_everything_came_from_the_sites_mirror(host):
