@@ -1,5 +1,6 @@
 """A host that runs containers, with devices by CDI."""
 
+import json
 import tomllib
 
 import pytest
@@ -68,7 +69,10 @@ def test_memory_can_be_registered(host):
 
 
 def test_nothing_deprecated_is_in_use(host):
-    assert host.check_output("ctr deprecations list --format json") == ""
+    """The version of cgroups is the machine's, not the configuration's."""
+    said = host.check_output("ctr deprecations list --format json")
+    found = {warning["id"].rpartition("/")[2] for warning in json.loads(said or "[]")}
+    assert found - {"cgroup-v1"} == set()
 
 
 def test_the_programs_are_links_to_one_release(host):

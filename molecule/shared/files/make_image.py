@@ -6,6 +6,7 @@ make_image.py NAME PROGRAM...: one layer with the programs and the libraries tha
 import hashlib
 import io
 import json
+import os
 import re
 import subprocess
 import sys
@@ -39,7 +40,7 @@ config = json.dumps(
     }
 ).encode()
 manifest = json.dumps([{"Config": "config.json", "RepoTags": [name], "Layers": ["layer.tar"]}]).encode()
-target = Path("/srv/image.tar")
+target = Path(os.environ.get("IMAGE_FILE", "/srv/image.tar"))
 with tarfile.open(target, mode="w") as tar:
     for member, data in (("config.json", config), ("layer.tar", content), ("manifest.json", manifest)):
         entry = tarfile.TarInfo(member)
