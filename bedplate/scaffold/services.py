@@ -6,7 +6,7 @@ from bedplate.scaffold.answers import Answers
 from bedplate.scaffold.generate import File
 
 # Part of all GPUs that each service takes, in hundredths; most of what is missing to 100 stays free. The
-# largest model has two replicas wherever they take no more than a tenth: its groups come up one after another.
+# largest model has two replicas wherever they take no more than a tenth, as its groups start one by one.
 _PARTS: dict[str, tuple[int, dict[str, Any]]] = {
     "analysis": (40, {"model": "deepseek-r1-distill-llama-70b", "gpus": 4}),
     "reasoning": (25, {"model": "deepseek-r1-distill-qwen-32b", "gpus": 2}),
