@@ -8,11 +8,10 @@ module: rdma
 short_description: RDMA ports as wished
 description:
   - Sets quality of service of RoCE ports (DSCP, priority flow control, ECN, version and traffic class), and
-  makes
-    soft-RoCE devices. No card keeps these settings, so a program that sets them anew is written for every
-    boot.
+    makes soft-RoCE devices. No card keeps these settings, so a program that sets them anew is written for
+    every boot.
   - Refuses what cannot work by name (soft-RoCE on a VLAN, an interface that is not there), and then changes
-  nothing.
+    nothing.
 options:
   ports: {description: "Interface to its kind, C(roce) or C(infiniband)", type: dict, default: {}}
   soft:

@@ -1,6 +1,6 @@
 module bedplate/tools/containerd
 
-go 1.26.8
+go 1.26.3
 
 require (
 	cyphar.com/go-pathrs v0.2.1 // indirect
