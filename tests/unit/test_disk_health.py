@@ -205,7 +205,9 @@ def test_promtool_likes_the_text() -> None:
         text=True,
     )
     # smartctl_exporter's own names, which dashboards know, have counters without the suffix.
-    told = [line for line in (done.stdout + done.stderr).splitlines() if not line.startswith("smartctl_device_")]
+    told = [
+        line for line in (done.stdout + done.stderr).splitlines() if not line.startswith("smartctl_device_")
+    ]
     assert (done.returncode in (0, LINT), "".join(told).strip()) == (True, "")
 
 
