@@ -28,6 +28,7 @@ bench: setup  ## benchmarks: each compares two things in one run and prints the 
 
 long: setup  ## the proofs that are too slow for CI: every shape of disk in use, network rollback, all scenarios
 	@.venv/bin/pytest -q tests/e2e -m long
+	@.venv/bin/pytest -q tests/integration
 	@scripts/molecule container twin
 
 chaos: setup  ## the long fault runs on the twin and the rehearsal
