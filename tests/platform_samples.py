@@ -14,6 +14,18 @@ NETWORKS = [
     {"name": "cluster", "vlan": 20, "subnet": "10.20.0.0/24", "mtu": 9000, "zone": "compute"},
     {"name": "management", "subnet": "10.10.0.0/24", "mtu": 1500, "zone": "management"},
 ]
+IDS = [{"name": "ids", "type": "INT64", "dims": [512]}]
+VECTOR = [{"name": "vector", "type": "FP16", "dims": [1024]}]
+ENGINE = {
+    "name": "encoder",
+    "backend": "tensorrt",
+    "source": "triton/encoder",
+    "build": "fp16",
+    "build_shapes": "ids:1x512",
+    "max_batch_size": 64,
+    "inputs": IDS,
+    "outputs": VECTOR,
+}
 
 
 @cache

@@ -53,7 +53,8 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.firewall import PRIORITY, TABLE, Session, policy, ruleset
-from ansible.module_utils.safe_change import scripts, session
+from ansible.module_utils.safe_change import ending, scripts, session
+from ansible.module_utils.safe_change.programs import runner
 from ansible.module_utils.safe_change.transaction import Transaction
 from ansible.module_utils.vlan_network import observe
 
@@ -108,6 +109,7 @@ class Firewall:
     def __init__(self, module):
         self.module = module
         self.arguments = module.params
+        self.run = runner(module)
         self.transaction = Transaction(self.run, self.arguments["state_path"], NAME)
         found = shutil.which("nft", path="/usr/sbin:/sbin:/usr/bin")
         self.installed = found is not None
@@ -124,13 +126,6 @@ class Firewall:
             session=self.session,
             **{word: self.arguments[word] for word in words},
         )
-
-    def run(self, command, data=None):
-        """Run a program: code, output, errors; 127 when it is not there."""
-        try:
-            return self.module.run_command(command, data=data, handle_exceptions=False)
-        except OSError as error:
-            return 127, "", str(error)
 
     def loaded(self):
         """The table as the kernel has it; empty when it has none."""
@@ -164,7 +159,8 @@ def present(firewall):
     module, wanted = firewall.module, firewall.policy
     if wanted.wrong:
         module.fail_json(msg="The firewall is left as it is:\n" + "\n".join(f"- {w}" for w in wanted.wrong))
-    _end_pending(firewall)
+    if not module.check_mode:
+        ending.end_earlier(firewall.transaction)
     text = ruleset(wanted)
     expected, loaded = firewall.expected(text), firewall.loaded()
     words = {"table": TABLE, "nft": firewall.nft, "rules": firewall.rules}
@@ -207,29 +203,7 @@ def _apply(firewall, files, loaded, result):
 
 def confirmed(firewall):
     """End an armed change, or say how it ended."""
-    module, transaction = firewall.module, firewall.transaction
-    said = transaction.pending()
-    if said is None or said["id"] != firewall.arguments["transaction"]:
-        ended = transaction.outcome()
-        if ended.get("id") != firewall.arguments["transaction"]:
-            module.fail_json(msg="The host knows nothing of this change; run the play again.")
-        module.exit_json(**ended)
-    began, applied = session.began(), transaction.applied()
-    if began is not None and applied is not None and began < applied:
-        module.exit_json(outcome="stale")
-    module.exit_json(outcome="confirmed" if transaction.confirm() else "applying")
-
-
-def _end_pending(firewall):
-    """A change of an earlier run that was never ended: a connection made since then confirms it."""
-    said = firewall.transaction.pending()
-    if said is None or firewall.module.check_mode:
-        return
-    began, applied = session.began(), firewall.transaction.applied()
-    if began is not None and applied is not None and began > applied:
-        firewall.transaction.confirm()
-        return
-    firewall.transaction.wait(said["rollback_after"] + 30)
+    ending.tell(firewall.module, firewall.transaction)
 
 
 def _change(firewall, files, had_table):

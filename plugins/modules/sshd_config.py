@@ -57,6 +57,7 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.config_files import plan, refusals
 from ansible.module_utils.safe_change import ending, scripts, session
+from ansible.module_utils.safe_change.programs import runner
 from ansible.module_utils.safe_change.transaction import Transaction
 from ansible.module_utils.sshd_config import includes, relocated
 
@@ -135,9 +136,8 @@ def present(module, transaction):
         module.fail_json(msg="sshd is not installed: install package openssh-server")
     result = {"changed": bool(writes), "paths": [write.path for write in writes], "diff": _diff(writes)}
     if writes and sshd:
-        Path("/run/sshd").mkdir(
-            exist_ok=True
-        )  # sshd -t wants it, and its service makes it only when it starts
+        # sshd -t wants it, and its service makes it only when it starts
+        Path("/run/sshd").mkdir(exist_ok=True)
         judge(module, sshd, writes)
     if module.check_mode or not writes:
         module.exit_json(**result)
@@ -190,23 +190,13 @@ def _diff(writes):
 
 def confirmed(module, transaction):
     """End an armed change, or say how it ended."""
-    answer = ending.answer(transaction, module.params["transaction"])
-    if answer["outcome"] == "unknown":
-        module.fail_json(msg="The host knows nothing of this change; run the play again.")
-    module.exit_json(**answer)
+    ending.tell(module, transaction)
 
 
 def main():
     """Do what is asked."""
     module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
-
-    def run(command):
-        try:
-            return module.run_command(command, handle_exceptions=False)
-        except OSError as error:
-            return 127, "", str(error)
-
-    transaction = Transaction(run, module.params["state_path"], NAME)
+    transaction = Transaction(runner(module), module.params["state_path"], NAME)
     try:
         {"present": present, "confirmed": confirmed}[module.params["state"]](module, transaction)
     except OSError as error:

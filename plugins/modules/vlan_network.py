@@ -77,7 +77,8 @@ import time
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.safe_change import scripts, session
+from ansible.module_utils.safe_change import ending, scripts, session
+from ansible.module_utils.safe_change.programs import runner
 from ansible.module_utils.safe_change.transaction import Transaction
 from ansible.module_utils.vlan_network import host, observe, probe
 from ansible.module_utils.vlan_network.model import BOND
@@ -113,17 +114,11 @@ class Network:
     def __init__(self, module):
         self.module = module
         self.arguments = module.params
+        self.run = runner(module)
         self.transaction = Transaction(self.run, self.arguments["state_path"], NAME)
         self.backend = host.backend(self.arguments["backend"])
         words = ("nics", "networks", "links", "addresses", "routes", "dns")
         self.desired, self.wrong = wish(self.backend, **{word: self.arguments[word] for word in words})
-
-    def run(self, command):
-        """Run a program: code, output, errors; 127 when it is not there."""
-        try:
-            return self.module.run_command(command, handle_exceptions=False)
-        except OSError as error:
-            return 127, "", str(error)
 
     def look(self):
         """The host as it is."""
@@ -158,7 +153,8 @@ class Network:
 
 def present(network):
     """Configure the host."""
-    _end_pending(network)
+    if not network.module.check_mode:
+        ending.end_earlier(network.transaction)
     observed = network.look()
     todo = network.plan(observed)
     refused = [*network.wrong, *todo.refusals]
@@ -212,7 +208,7 @@ def confirmed(network):
     if said is None or said["id"] != network.arguments["transaction"]:
         ended = transaction.outcome()
         if ended.get("id") != network.arguments["transaction"]:
-            network.module.fail_json(msg="The host knows nothing of this change; run the play again.")
+            network.module.fail_json(msg=ending.UNKNOWN)
         network.module.exit_json(now=_summary(network.look()), **ended)
     began, applied = session.began(), transaction.applied()
     if applied is None:
@@ -263,20 +259,6 @@ def verified(network):
             msg="The network does not work:\n" + "\n".join(f"- {fault}" for fault in faults), **result
         )
     network.module.exit_json(changed=False, **result)
-
-
-def _end_pending(network):
-    """A change of an earlier run that was never ended. That we are here over a new connection confirms it;
-    otherwise the host takes it back.
-    """
-    said = network.transaction.pending()
-    if said is None or network.module.check_mode:
-        return
-    began, applied = session.began(), network.transaction.applied()
-    if began is not None and applied is not None and began > applied:
-        network.transaction.confirm()
-        return
-    network.transaction.wait(said["rollback_after"] + 30)
 
 
 def _must_answer(network, observed, todo):

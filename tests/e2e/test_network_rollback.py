@@ -152,7 +152,7 @@ def test_a_wrong_vlan_id_on_the_data_link(site: Site) -> None:
     before, jumbo = site.state(), site.network(mtu=9000)
     said = site.refused(site_networks=site.networks(jumbo["name"], vlan=jumbo["vlan"] + 1))
     peer = site.address(jumbo["name"], next(iter(site.hosts)))
-    assert f"peer {peer} on {jumbo['name']} answered before or must answer now, and did not" in said
+    assert f"peer {peer} on {jumbo['name']} answered before or must answer now, and did not" in said, said
     assert site.state() == before
     assert site.ping(jumbo["name"], 8972)
 

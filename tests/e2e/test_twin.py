@@ -45,8 +45,9 @@ def out(machine: VirtualMachine, command: str) -> str:
 
 
 def disks(machine: VirtualMachine) -> dict[str, dict[str, object]]:
-    """Serial to what the machine's own kernel says about the disk."""
-    listed = json.loads(out(machine, "lsblk -J -b -o NAME,TYPE,ROTA,SERIAL,SIZE,TRAN,FSTYPE,MOUNTPOINTS"))
+    """Serial to what the machine's own kernel says about the disk, once udev has looked at all of them."""
+    columns = "NAME,TYPE,ROTA,SERIAL,SIZE,TRAN,FSTYPE,MOUNTPOINTS"
+    listed = json.loads(out(machine, f"udevadm settle; lsblk -J -b -o {columns}"))
     return {d["serial"]: d for d in listed["blockdevices"] if d["type"] == "disk"}
 
 

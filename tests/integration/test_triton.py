@@ -12,26 +12,13 @@ from ai_platform.reading import read
 from ai_platform.settings import Settings, TritonService
 from bedplate import evidence, paths
 from bedplate.inventory import load
-from tests.platform_samples import FILES, inventory, onnx, triton
+from tests.platform_samples import ENGINE, FILES, inventory, onnx, triton
 
 COMMAND = "pytest tests/integration/test_triton.py"
 LOADED = ("tokenizer", "encoder", "embed")
-IDS = [{"name": "ids", "type": "INT64", "dims": [512]}]
-VECTOR = [{"name": "vector", "type": "FP16", "dims": [1024]}]
-ENGINE = {
-    "name": "encoder",
-    "backend": "tensorrt",
-    "source": "triton/encoder",
-    "build": "fp16",
-    "build_shapes": "ids:1x512",
-    "max_batch_size": 64,
-    "queue_delay_microseconds": 500,
-    "inputs": IDS,
-    "outputs": VECTOR,
-}
 NEED_A_GPU: dict[str, dict[str, Any]] = {
     "onnxruntime": onnx(max_batch_size=64, instances=2, queue_delay_microseconds=2000, queue_size=512),
-    "tensorrt": ENGINE,
+    "tensorrt": ENGINE | {"queue_delay_microseconds": 500},
     "vllm": {"name": "encoder", "backend": "vllm", "model": "deepseek-r1-distill-qwen-7b"},
 }
 

@@ -13,7 +13,7 @@ FOLDER = "/etc/apt/sources.list.d"
 OURS = f"{FOLDER}/bedplate.sources"
 CONTENT = f"Types: deb\nURIs: {MIRROR}/debian\nSuites: bookworm\nComponents: main\n"
 DEBIAN = (
-    "deb http://deb.debian.org/debian bookworm main\n# deb-src http://deb.debian.org/debian bookworm main\n"
+    "deb http://deb.example.org/debian bookworm main\n# deb-src http://deb.example.org/debian bookworm main\n"
 )
 DEB822 = """\
 # the distribution's own
@@ -33,7 +33,7 @@ Suites: noble
 @pytest.mark.parametrize(
     ("name", "text", "found"),
     [
-        ("sources.list", DEBIAN, ["http://deb.debian.org/debian"]),
+        ("sources.list", DEBIAN, ["http://deb.example.org/debian"]),
         ("sources.list", "", []),
         ("a.list", "  deb-src\t[ arch=amd64 signed-by=/k.gpg ]  https://x/y  stable main\n", ["https://x/y"]),
         ("a.list", "deb cdrom:[Debian 12]/ bookworm main\n", ["cdrom:[Debian"]),

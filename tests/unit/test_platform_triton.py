@@ -14,21 +14,9 @@ from ai_platform.reading import read
 from ai_platform.scripts import FILES
 from ai_platform.settings import Settings, TritonService
 from ai_platform.triton_repository import build_command, config, engine_directory, repository
+from tests.platform_samples import ENGINE, IDS, VECTOR, inventory, onnx, triton
 from tests.platform_samples import FILES as SHARED
-from tests.platform_samples import inventory, onnx, triton
 
-IDS = [{"name": "ids", "type": "INT64", "dims": [512]}]
-VECTOR = [{"name": "vector", "type": "FP16", "dims": [1024]}]
-ENGINE = {
-    "name": "encoder",
-    "backend": "tensorrt",
-    "source": "triton/encoder",
-    "build": "fp16",
-    "build_shapes": "ids:1x512",
-    "max_batch_size": 64,
-    "inputs": IDS,
-    "outputs": VECTOR,
-}
 LLM = {"name": "llm", "backend": "vllm", "model": "deepseek-r1-distill-qwen-7b"}
 
 

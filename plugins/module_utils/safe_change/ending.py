@@ -7,6 +7,8 @@ from typing import Any
 from . import session
 from .transaction import Transaction
 
+UNKNOWN = "The host knows nothing of this change; run the play again."
+
 
 def answer(transaction: Transaction, asked: str) -> dict[str, Any]:
     """Confirm the change whose id is ``asked``: ``outcome`` confirmed, stale (the connection is older than
@@ -20,6 +22,14 @@ def answer(transaction: Transaction, asked: str) -> dict[str, Any]:
     if began is not None and applied is not None and began < applied:
         return {"outcome": "stale"}
     return {"outcome": "confirmed" if transaction.confirm() else "applying"}
+
+
+def tell(module: Any, transaction: Transaction) -> None:
+    """``answer`` as the result of a module whose argument ``transaction`` is the id."""
+    said = answer(transaction, module.params["transaction"])
+    if said["outcome"] == "unknown":
+        module.fail_json(msg=UNKNOWN)
+    module.exit_json(**said)
 
 
 def end_earlier(transaction: Transaction, patience: int = 30) -> None:
