@@ -13,6 +13,7 @@ from pathlib import Path
 from bedplate import paths
 from bedplate.console import progress
 from bedplate.errors import BedplateError
+from bedplate.locks import only_one
 
 INSTALLED = (
     "ca-certificates",
@@ -77,8 +78,9 @@ def image() -> str:
     if _quiet(["podman", "image", "exists", name]):
         return name
     archive = paths.cache("images") / f"container-{key(sources)}.tar"
-    if not archive.exists():
-        _build(sources, archive)
+    with only_one(archive.with_suffix(".lock")):
+        if not archive.exists():
+            _build(sources, archive)
     with progress("Giving the image to podman"):
         _run(["podman", "import", "--quiet", str(archive), name])
     return name

@@ -1,18 +1,16 @@
 """Build one program into the cache: whole or not at all, so an interrupted run is resumed."""
 
-import fcntl
 import hashlib
 import json
-import os
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 from bedplate import paths
 from bedplate.errors import BedplateError
+from bedplate.locks import only_one
 from bedplate.tools.golang import Go
 from bedplate.tools.spec import Program
 
@@ -37,7 +35,7 @@ def build(program: Program, go: Go, on_line: OnLine) -> Path:
     Returns the program's path. Raises BedplateError with the compiler's last words.
     """
     target = folder(program, go)
-    with _lock(target.parent):
+    with only_one(target.parent / ".lock"):
         if not (target / RECORD).exists():
             begin = time.monotonic()
             partial = target.with_name(f"{target.name}.partial")
@@ -99,15 +97,3 @@ def _run(program: Program, go: Go, arguments: list[str], on_line: OnLine) -> lis
             remedy="what was built stays; correct the cause (network, proxy, disk space) and run it again",
         )
     return lines
-
-
-@contextmanager
-def _lock(parent: Path) -> Iterator[None]:
-    """One builder per program: a second one waits and then finds it built."""
-    parent.mkdir(parents=True, exist_ok=True)
-    handle = os.open(parent / ".lock", os.O_CREAT | os.O_RDWR, 0o600)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)

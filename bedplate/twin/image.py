@@ -2,7 +2,6 @@
 package sources, kept by content. Works as root, and without root in a user name space.
 """
 
-import fcntl
 import hashlib
 import lzma
 import os
@@ -11,14 +10,13 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from bedplate import paths
 from bedplate.console import progress
 from bedplate.errors import BedplateError
+from bedplate.locks import only_one
 from bedplate.twin.spec import SYSTEM_DISK
 
 FILES = Path(__file__).parent / "files"
@@ -118,7 +116,7 @@ def ensure(*, rebuild: bool = False) -> Image:
     wanted = recipe()
     folder = paths.cache("images") / wanted.key
     image = Image(wanted.key, folder / "root.raw", folder / "vmlinux", folder / "initrd")
-    with _only_one(folder.with_suffix(".lock")):
+    with only_one(folder.with_suffix(".lock")):
         if rebuild:
             shutil.rmtree(folder, ignore_errors=True)
         if not folder.exists():
@@ -214,10 +212,3 @@ def _proxies() -> dict[str, str]:
 def _os_release() -> dict[str, str]:
     pairs = re.findall(r'(?m)^(\w+)="?([^"\n]*)"?$', Path("/etc/os-release").read_text())
     return dict(pairs)
-
-
-@contextmanager
-def _only_one(lock: Path) -> Iterator[None]:
-    with lock.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
