@@ -3,12 +3,33 @@
 import json
 import os
 import subprocess
+from collections import Counter
 from pathlib import Path
 
 import pytest
 import testinfra
 
 SHARED = Path(__file__).parent / "shared"
+
+
+def _runs():
+    file = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"]) / "changes.jsonl"
+    return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+
+@pytest.fixture(scope="session")
+def runs():
+    """Every run of converge until the tests began, oldest first."""
+    return _runs()
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Say what a second run costs: each task is a round trip to every machine."""
+    real = [run for run in _runs() if not run["check"]]
+    if len(real) > 1:
+        tasks = Counter(host for host, _ in real[1]["executed"])
+        told = ", ".join(f"{number} on {host}" for host, number in sorted(tasks.items()))
+        terminalreporter.write_line(f"tasks of the second run, facts included: {told}")
 
 
 def _machines():

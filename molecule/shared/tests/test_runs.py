@@ -1,18 +1,8 @@
 """What holds for every role: check mode says what the next run does, and a second run changes nothing."""
 
-import json
-import os
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
-
-
-@pytest.fixture(scope="module")
-def runs():
-    """Every run of converge since the machines were created, oldest first."""
-    file = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"]) / "changes.jsonl"
-    return [json.loads(line) for line in file.read_text().splitlines()]
 
 
 def test_check_mode_tells_the_truth(runs):
