@@ -94,8 +94,10 @@ def apply(observed: Observed, todo: Plan) -> Observed:
     claims = {
         p: observe.claims_of_networkd(t) for p, t in files.items() if p.endswith((".network", ".netdev"))
     }
-    networkd = Networkd(files, devices, list(observed.routes))
-    if any(command == ("networkctl", "reload") for action in todo.actions for command in action.commands):
+    commands = [command for action in todo.actions for command in action.commands]
+    known = {} if ("systemctl", "restart", "systemd-networkd.service") in commands else observed.files
+    networkd = Networkd(files, known, devices, list(observed.routes))
+    if not known or ("networkctl", "reload") in commands:
         networkd.reload(again)
     return replace(
         observed, files=files, claims=claims, devices=devices, routes=tuple(networkd.routes), networkd=True
@@ -125,27 +127,35 @@ def _run(command: tuple[str, ...], devices: dict[str, Live], again: list[str]) -
         case ("networkctl", "reconfigure", *names):
             assert set(names) <= set(devices), f"{names} are not there to be configured"
             again += names
-        case (
-            ("ip", "link", "set", "dev", _, "down")
-            | ("sleep", _)
-            | ("networkctl", "reload")
-            | ("systemctl", *_)
-        ):
+        case ("ip", "link", "set", "dev", _, "down") | ("networkctl", "reload") | ("systemctl", *_):
             pass
         case _:
             raise AssertionError(f"unknown command {command}")
 
 
-class Networkd:
-    """Reads .netdev and .network files like systemd-networkd."""
+Ini = list[tuple[str, list[tuple[str, str]]]]
 
-    def __init__(self, files: dict[str, str], devices: dict[str, Live], routes: list[LiveRoute]) -> None:
+
+def _ordered(files: dict[str, str]) -> list[tuple[str, str]]:
+    return sorted(files.items(), key=lambda entry: entry[0].rpartition("/")[2])
+
+
+def _netdevs(files: dict[str, str]) -> dict[str, Ini]:
+    read = [_ini(text) for path, text in _ordered(files) if path.endswith(".netdev")]
+    return {_one(file, "NetDev", "Name"): file for file in read}
+
+
+class Networkd:
+    """Reads .netdev and .network files like systemd-networkd, which holds on to the .netdev files that it
+    ``known``.
+    """
+
+    def __init__(
+        self, files: dict[str, str], known: dict[str, str], devices: dict[str, Live], routes: list[LiveRoute]
+    ) -> None:
         self.devices, self.routes = devices, routes
-        ordered = sorted(files.items(), key=lambda entry: entry[0].rpartition("/")[2])
-        self.netdevs = {
-            _one(f, "NetDev", "Name"): f for f in (_ini(t) for p, t in ordered if p.endswith(".netdev"))
-        }
-        self.networks = [_ini(text) for path, text in ordered if path.endswith(".network")]
+        self.netdevs = _netdevs(files) | _netdevs(known)
+        self.networks = [_ini(text) for path, text in _ordered(files) if path.endswith(".network")]
 
     def reload(self, names: list[str]) -> None:
         """Configure ``names`` anew and whatever that makes."""
@@ -194,9 +204,6 @@ class Networkd:
         if "PermanentMACAddress" in match:
             return match["PermanentMACAddress"] == device.mac
         return device.name in match.get("Name", "").split()
-
-
-Ini = list[tuple[str, list[tuple[str, str]]]]
 
 
 def _bond(file: Ini) -> dict[str, str]:

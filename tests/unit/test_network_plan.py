@@ -63,7 +63,7 @@ def test_a_bond_is_built_from_its_members():
 CHANGES = {
     "another VLAN id makes the device anew": (
         {"networks": network("cluster", vlan=21)},
-        ["remove device cluster", "reload systemd-networkd", "configure data0 anew"],
+        ["remove device cluster", "restart systemd-networkd", "configure data0 anew"],
         "",
     ),
     "another address": (
@@ -73,7 +73,7 @@ CHANGES = {
     ),
     "a network goes": (
         {"addresses": {k: v for k, v in ADDRESSES.items() if k != "business"}},
-        ["remove device business", "reload systemd-networkd", "configure data0 anew"],
+        ["remove device business", "restart systemd-networkd", "configure data0 anew"],
         "",
     ),
     "a smaller MTU shrinks from above": (
@@ -112,7 +112,7 @@ CHANGES = {
             "remove device business",
             "remove device cluster",
             "set MTU of data1 from 1500 to 9000",
-            "reload systemd-networkd",
+            "restart systemd-networkd",
             "configure data0, data1 anew",
         ],
         "",
@@ -270,7 +270,7 @@ def test_undo_removes_what_is_new_and_brings_back_what_was():
     todo = plan(desired(networks=network("cluster", vlan=21)), before)
     assert [action.says for action in todo.undo] == [
         "remove device cluster",
-        "reload systemd-networkd",
+        "restart systemd-networkd",
         "configure data0 anew",
     ]
 

@@ -20,7 +20,7 @@ def forward(case: Situation, touched: tuple[str, ...], files_change: bool) -> tu
         start = ("systemctl", "enable", "--now", "systemd-networkd.service")
         steps.append(Action("start systemd-networkd", (start,)))
     if steps or files_change or touched:
-        steps.append(_reload(after_removal=bool(case.removed)))
+        steps.append(_read_again(restart=bool(case.removed)))
     kept = {d.name for d in case.desired.devices if case.kept(d)}
     return (*steps, *_reconfigure([name for name in touched if name in kept]))
 
@@ -39,7 +39,7 @@ def backward(case: Situation, touched: tuple[str, ...]) -> tuple[Action, ...]:
     below |= {member for name in case.removed for member in case.members(name)}
     again = dict.fromkeys([*(case.now(name) for name in touched), *sorted(below)])
     there = [name for name in again if name in case.observed.devices and name not in case.removed]
-    return (*steps, _reload(after_removal=bool(new)), *_reconfigure(there))
+    return (*steps, _read_again(restart=bool(new)), *_reconfigure(there))
 
 
 def _mtu(case: Situation) -> list[Action]:
@@ -76,10 +76,14 @@ def _set_mtu(name: str, old: int, new: int) -> Action:
     return Action(f"set MTU of {name} from {old} to {new}", (command,))
 
 
-def _reload(*, after_removal: bool) -> Action:
-    # networkd must have heard of removed devices before it reads the files, or it keeps what it knew of them.
-    wait = (("sleep", "1"),) if after_removal else ()
-    return Action("reload systemd-networkd", (*wait, ("networkctl", "reload")))
+def _read_again(*, restart: bool) -> Action:
+    """A removed device must be made from its new file, and on a reload systemd-networkd 250 to 256 makes a
+    VLAN with the id that it knew (github.com/systemd/systemd/issues/34907). A restart leaves devices that
+    stay, and their addresses, as they are.
+    """
+    if restart:
+        return Action("restart systemd-networkd", (("systemctl", "restart", "systemd-networkd.service"),))
+    return Action("reload systemd-networkd", (("networkctl", "reload"),))
 
 
 def _reconfigure(names: list[str]) -> tuple[Action, ...]:
