@@ -24,14 +24,14 @@ COMMAND = "pytest tests/e2e/test_site.py"
 # Where the power goes: tasks of the run.
 SHORT = ("base : Hold the packages", "storage_tiers : Plan the tiers", "storage_tiers : Measure the tiers")
 LONG = (
+    "base : Take packages",
     "base : Install",
-    "base : Hold",
+    "base : Hold the packages",
     "base : Configure the groups",
     "base : Configure the users",
     "base : Write the configuration",
-    "base : Write the configuration of SSH",
-    "base : Reload SSH",
-    "base : Log in anew",
+    "base : Configure SSH",
+    "base : Configure SSH",
     "vlan_network : Bring",
     "vlan_network : Bring",
     "vlan_network : Ask",
@@ -97,6 +97,7 @@ def run_with_cut(twin: Twin, machine: VirtualMachine, at: str, seconds: float) -
     machine.wait()
     machine.ssh("systemctl is-system-running --wait")  # mounts that may fail are not waited for by a login
     assert wrong == []
+    assert timers, f"no task of site.yml is called {at!r}"
     return off.is_set() and done.rc != 0
 
 
