@@ -1,10 +1,10 @@
-"""Component: GPUs as Kubernetes resources."""
+"""Component: GPUs, and the RDMA cards between them, as Kubernetes resources."""
 
 from dataclasses import dataclass
 
 import pulumi
 
-from ai_platform import gpu_objects, nfd_objects
+from ai_platform import gpu_objects, nfd_objects, rdma_objects
 from ai_platform.manifest import create, create_all
 from ai_platform.settings import Settings
 
@@ -18,7 +18,7 @@ class GpuArgs:
 
 
 class Gpu(pulumi.ComponentResource):
-    """Runtime class, device plugin, feature discovery, MIG. Nodes whose GPUs are counted by somebody else
+    """Runtime class, device plugins, feature discovery, MIG. Nodes whose GPUs are counted by somebody else
     (the rehearsal) run the same DaemonSets and keep their counts.
 
     Outputs: ``ready`` (what a pod with GPUs depends on)."""
@@ -36,6 +36,7 @@ class Gpu(pulumi.ComponentResource):
             gpu_objects.feature_discovery(args.settings),
             *nfd_objects.objects(args.settings),
             *gpu_objects.mig(args.settings),
+            *rdma_objects.objects(args.settings),
         ]
         create_all(daemons, after)
         self.ready = [runtime]

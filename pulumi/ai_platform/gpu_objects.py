@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-from ai_platform import names, pods
+from ai_platform import daemons, names, pods
 from ai_platform.manifest import Manifest
 from ai_platform.settings import MigLayout, Settings
 
@@ -40,12 +40,9 @@ def device_plugin(settings: Settings) -> Manifest:
         "NVIDIA_DRIVER_ROOT": "/",
         **DRIVER_ENVIRONMENT,
     }
-    directories = {"kubelet": "/var/lib/kubelet/device-plugins", "cdi": "/var/run/cdi"}
-    return _daemon_set(
-        PLUGIN,
-        _container(PLUGIN, settings.images.reference(PLUGIN), env, directories),
-        _directories(directories),
-        runtime=True,
+    directories = {"kubelet": daemons.KUBELET_SOCKETS, "cdi": "/var/run/cdi"}
+    return _on_gpus(
+        PLUGIN, daemons.container(PLUGIN, settings.images.reference(PLUGIN), env, directories), directories
     )
 
 
@@ -60,9 +57,9 @@ def feature_discovery(settings: Settings) -> Manifest:
         **DRIVER_ENVIRONMENT,
     }
     directories = {"features": FEATURE_FILES}
-    container = _container(FEATURES, settings.images.reference(PLUGIN), env, directories)
+    container = daemons.container(FEATURES, settings.images.reference(PLUGIN), env, directories)
     container["command"] = ["/usr/bin/gpu-feature-discovery"]
-    return _daemon_set(FEATURES, container, _directories(directories), runtime=True)
+    return _on_gpus(FEATURES, container, directories)
 
 
 def mig(settings: Settings) -> list[Manifest]:
@@ -78,17 +75,17 @@ def mig(settings: Settings) -> list[Manifest]:
     }
     directories = {"host": "/", "dev": "/dev"}
     env = {"NODE_NAME": "", "CONFIG_FILE": "/mig/config.yaml", "WITH_REBOOT": "false", **DRIVER_ENVIRONMENT}
-    container = _container(MIG, settings.images.reference(MIG), env, directories)
+    container = daemons.container(MIG, settings.images.reference(MIG), env, directories)
     container["env"] = [e for e in container["env"] if e["name"] != "NODE_NAME"]
     container["env"].append({"name": "NODE_NAME", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}})
     container["volumeMounts"].append({"name": "layouts", "mountPath": "/mig", "readOnly": True})
     # Resetting a GPU into another layout needs the host's devices and its driver.
     container["securityContext"] = {"privileged": True, "readOnlyRootFilesystem": True}
-    volumes = [*_directories(directories), {"name": "layouts", "configMap": {"name": "mig-layouts"}}]
-    daemon = _daemon_set(MIG, container, volumes, runtime=True)
+    daemon = _on_gpus(MIG, container, directories)
     cut = sorted({host for layout in settings.mig for host in layout.nodes.hosts})
     pod = daemon["spec"]["template"]["spec"]
-    pod["affinity"] = {"nodeAffinity": _required("kubernetes.io/hostname", cut)}
+    pod["volumes"].append({"name": "layouts", "configMap": {"name": "mig-layouts"}})
+    pod["affinity"] = {"nodeAffinity": pods.on_hosts(cut)}
     pod |= {"serviceAccountName": MIG, "automountServiceAccountToken": True}
     rules = [("", ["nodes"], ["get", "list", "watch", "patch", "update"]), ("", ["pods"], ["get", "list"])]
     return [config, *account(MIG, rules, labels), daemon]
@@ -136,59 +133,12 @@ def _mig_strategy(settings: Settings) -> str:
     return "mixed" if settings.mig else "none"
 
 
-def _required(key: str, values: list[str]) -> Manifest:
-    term = {"key": key, "operator": "In", "values": values}
-    return {
-        "requiredDuringSchedulingIgnoredDuringExecution": {
-            "nodeSelectorTerms": [{"matchExpressions": [term]}]
-        }
-    }
-
-
-def _container(name: str, image: str, env: dict[str, str], directories: dict[str, str]) -> Manifest:
-    return {
-        "name": name,
-        "image": image,
-        "imagePullPolicy": "IfNotPresent",
-        "env": [{"name": key, "value": value} for key, value in env.items()],
-        "resources": pods.small("50m", "64Mi", "512Mi"),
-        # Root, because kubelet's sockets and the feature directory belong to root; nothing else of it.
-        "securityContext": {"runAsUser": 0} | pods.container_security(),
-        "volumeMounts": [{"name": key, "mountPath": path} for key, path in directories.items()],
-    }
-
-
-def _directories(directories: dict[str, str]) -> list[Manifest]:
-    return [
-        {"name": name, "hostPath": {"path": path, "type": "DirectoryOrCreate"}}
-        for name, path in directories.items()
-    ]
-
-
-def _daemon_set(name: str, container: Manifest, volumes: list[Manifest], *, runtime: bool) -> Manifest:
-    """One pod per GPU host, or per host: without it the host is of no use, so it is critical."""
-    labels = names.labels(name)
-    spec: Manifest = {
-        "automountServiceAccountToken": False,
-        "enableServiceLinks": False,
-        "priorityClassName": "system-node-critical",
-        "tolerations": pods.everywhere(),
-        "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
-        "containers": [container],
-        "volumes": volumes,
-    }
-    if runtime:
-        spec |= {"runtimeClassName": names.RUNTIME_CLASS, "affinity": _on_gpu_hosts()}
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "DaemonSet",
-        "metadata": names.metadata(name, names.GPU, labels=labels),
-        "spec": {
-            "selector": {"matchLabels": names.selector(name)},
-            "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": "10%"}},
-            "template": {"metadata": {"labels": labels}, "spec": spec},
-        },
-    }
+def _on_gpus(name: str, container: Manifest, directories: dict[str, str]) -> Manifest:
+    """A pod per GPU host, under NVIDIA's runtime."""
+    daemon = daemons.daemon_set(name, container, daemons.volumes(directories))
+    pod = daemon["spec"]["template"]["spec"]
+    pod |= {"runtimeClassName": names.RUNTIME_CLASS, "affinity": _on_gpu_hosts()}
+    return daemon
 
 
 def _on_gpu_hosts() -> Manifest:

@@ -25,23 +25,28 @@ class Images:
     entries: Mapping[str, Image]
 
     def reference(self, name: str) -> str:
-        """``REGISTRY/PATH:TAG``, with ``@DIGEST`` where the catalogue holds one."""
+        """``REGISTRY/PATH:TAG``, with ``@DIGEST`` where the environment gives one."""
         image = self.entries[name]
         digest = f"@{image.digest}" if image.digest else ""
         return f"{self.registry}/{image.path}:{image.tag}{digest}"
+
+    @property
+    def by_tag(self) -> list[str]:
+        """Names of images of which the tag alone is trusted."""
+        return sorted(name for name, image in self.entries.items() if not image.digest)
 
     def size(self, name: str) -> int:
         """Compressed bytes to pull (estimate)."""
         return self.entries[name].size
 
 
-def images(registry: str, catalogue: Mapping[str, Mapping[str, Any]]) -> Images:
-    """``catalogue_images`` as records."""
+def images(registry: str, catalogue: Mapping[str, Mapping[str, Any]], digests: Mapping[str, str]) -> Images:
+    """``catalogue_images`` as records; ``digests`` are those of the environment's registry, by name."""
     entries = {
         name: Image(
             path=entry["source"].partition("/")[2],
             tag=entry["tag"],
-            digest=entry.get("digest") or "",
+            digest=digests.get(name, ""),
             size=parse_bytes(entry["size"]),
         )
         for name, entry in catalogue.items()

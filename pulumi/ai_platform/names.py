@@ -16,6 +16,7 @@ BACKGROUND = "batch"
 PRIORITIES = {INTERACTIVE: 100_000, BACKGROUND: 1_000}
 
 GPU_RESOURCE = "nvidia.com/gpu"
+RDMA_RESOURCE = "rdma/hca"
 GPU_PRODUCT = "nvidia.com/gpu.product"
 OWNER = "bedplate.io/owner"
 REASON = "bedplate.io/reason"

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from ai_platform.settings import FABRICS, NodeGroup
+from ai_platform.settings import FABRICS, RDMA_FABRICS, NodeGroup, Rdma
 from bedplate.capacity.models import Gpu
 from bedplate.inventory import Inventory, Vars
 from bedplate.units import parse_bytes
@@ -39,6 +39,17 @@ def _group(
         interface=_interface(next(iter(hosts.values()))),
         hcas=tuple(dict.fromkeys(h for v in hosts.values() for h in _hcas(v))),
     )
+
+
+def rdma(inventory: Inventory) -> Rdma | None:
+    """The Kubernetes nodes that have RDMA cards; None where there is none."""
+    ports = {
+        host: [nic["name"] for nic in variables.get("hardware_nics", []) if nic.get("kind") in RDMA_FABRICS]
+        for host, variables in inventory.members(PARENT).items()
+    }
+    hosts = tuple(host for host, names in ports.items() if names)
+    interfaces = sorted({name for names in ports.values() for name in names})
+    return Rdma(hosts, tuple(interfaces), inventory.shared["catalogue_rdma_shares"]) if hosts else None
 
 
 def _interface(host: Vars) -> str:

@@ -1,5 +1,7 @@
 """Pieces that pods of several components share: security, sizes, places, volumes, probes."""
 
+from collections.abc import Iterable
+
 from ai_platform import names
 from ai_platform.manifest import Manifest
 from ai_platform.settings import NodeGroup
@@ -56,9 +58,17 @@ def small(cpu: str, memory: str, memory_limit: str) -> Manifest:
 def on_group(nodes: NodeGroup) -> Manifest:
     """Only on hosts of the group: by GPU product where that is exact, otherwise by host name."""
     if nodes.gpu and nodes.product_is_exact:
-        term = {"key": names.GPU_PRODUCT, "operator": "In", "values": [nodes.gpu.product]}
-    else:
-        term = {"key": "kubernetes.io/hostname", "operator": "In", "values": list(nodes.hosts)}
+        return _required(names.GPU_PRODUCT, [nodes.gpu.product])
+    return on_hosts(nodes.hosts)
+
+
+def on_hosts(hosts: Iterable[str]) -> Manifest:
+    """Only on these hosts."""
+    return _required("kubernetes.io/hostname", list(hosts))
+
+
+def _required(label: str, values: list[str]) -> Manifest:
+    term = {"key": label, "operator": "In", "values": values}
     return {
         "requiredDuringSchedulingIgnoredDuringExecution": {
             "nodeSelectorTerms": [{"matchExpressions": [term]}]

@@ -48,6 +48,7 @@ def build(settings: Settings, secrets: Secrets) -> None:
     pulumi.export("vllm", vllm.addresses)
     pulumi.export("triton", triton.addresses)
     pulumi.export("batch", batch.jobs)
+    pulumi.export("images_by_tag", settings.images.by_tag)
     pulumi.export("storage_classes", storage.classes)
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import jsonschema
 import yaml
 
-from ai_platform.images import images
-from ai_platform.node_groups import node_groups
+from ai_platform.images import Images, images
+from ai_platform.node_groups import node_groups, rdma
 from ai_platform.refusals import Refusals, check
 from ai_platform.settings import (
     Access,
@@ -101,7 +101,7 @@ class _Reader:
         return Settings(
             environment=inventory.environment,
             access=Access(**{role: tuple(names) for role, names in platform["platform_access"].items()}),
-            images=images(platform["platform_registry"], shared["catalogue_images"]),
+            images=self.images(platform),
             pace=Pace(
                 shared["catalogue_load_bytes_per_second"],
                 shared["catalogue_pull_bytes_per_second"],
@@ -117,9 +117,17 @@ class _Reader:
             triton=_known(self.triton(i, e) for i, e in enumerate(platform.get("platform_triton", []))),
             batch=_known(self.batch(i, e) for i, e in enumerate(platform.get("platform_batch", []))),
             mig=_known(self.mig(*item) for item in platform.get("platform_mig", {}).items()),
+            rdma=rdma(inventory),
             shared_files=_shared_files(platform.get("platform_shared_files")),
             object_store=_object_store(platform.get("platform_object_store")),
         )
+
+    def images(self, platform: Vars) -> Images:
+        catalogue, digests = self.shared["catalogue_images"], platform.get("platform_image_digests", {})
+        for name in sorted(set(digests) - set(catalogue)):
+            key, why = f"platform_image_digests.{name}", "the catalogue has no such image"
+            self.refusals.add(key, digests[name], why, nearest(name, catalogue))
+        return images(platform["platform_registry"], catalogue, digests)
 
     def vllm(self, index: int, entry: Vars) -> VllmService | None:
         key = f"platform_vllm.{index}"

@@ -8,7 +8,8 @@ from ai_platform.images import Images
 from bedplate.capacity.fit import Layout
 from bedplate.capacity.models import Gpu, Model
 
-FABRICS = ("ethernet", "infiniband", "roce")
+RDMA_FABRICS = ("infiniband", "roce")
+FABRICS = ("ethernet", *RDMA_FABRICS)
 
 
 @dataclass(frozen=True)
@@ -155,6 +156,15 @@ class MigLayout:
 
 
 @dataclass(frozen=True)
+class Rdma:
+    """Hosts with RDMA cards, their interfaces of those cards, and how many pods may share a host's."""
+
+    hosts: tuple[str, ...]
+    interfaces: tuple[str, ...]
+    shares: int
+
+
+@dataclass(frozen=True)
 class Pace:
     """Rates that start-up estimates use: bytes per second from the hot tier and from the registry, and how
     many times the estimate a start-up probe waits."""
@@ -181,6 +191,7 @@ class Settings:
     triton: tuple[TritonService, ...] = ()
     batch: tuple[BatchJob, ...] = ()
     mig: tuple[MigLayout, ...] = ()
+    rdma: Rdma | None = None
     shared_files: SharedFiles | None = None
     object_store: ObjectStore | None = None
     tier_hosts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

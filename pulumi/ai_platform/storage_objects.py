@@ -180,8 +180,6 @@ def _discovery_pods(settings: Settings, labels: dict[str, str]) -> Manifest:
         {"name": tier, "hostPath": {"path": VOLUMES.format(tier=tier), "type": "Directory"}}
         for tier in settings.tiers
     ]
-    on_hosts = {"key": "kubernetes.io/hostname", "operator": "In", "values": hosts}
-    required = {"nodeSelectorTerms": [{"matchExpressions": [on_hosts]}]}
     return {
         "apiVersion": "apps/v1",
         "kind": "DaemonSet",
@@ -197,9 +195,7 @@ def _discovery_pods(settings: Settings, labels: dict[str, str]) -> Manifest:
                     "enableServiceLinks": False,
                     "priorityClassName": "system-node-critical",
                     "tolerations": pods.everywhere(),
-                    "affinity": {
-                        "nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}
-                    },
+                    "affinity": {"nodeAffinity": pods.on_hosts(hosts)},
                     "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
                     "containers": [container],
                     "volumes": [{"name": "config", "configMap": {"name": DISCOVERY}}, *volumes],

@@ -14,7 +14,6 @@ HOME = "/home/vllm"
 DRAIN_SECONDS = 300
 GRACE_SECONDS = DRAIN_SECONDS + 30
 MASTER_PORT = 29501
-RDMA = {"rdma/hca": 1}  # resource of the RDMA shared device plugin
 POD_INDEX = "apps.kubernetes.io/pod-index"
 
 
@@ -194,7 +193,7 @@ def _container(service: VllmService, settings: Settings, size: sizing.PodSize, g
         command = ["python3", f"{pods.SCRIPTS_PATH}/group.py", "start"]
         health = {"exec": {"command": ["python3", f"{pods.SCRIPTS_PATH}/group.py", "alive"]}}
         env = env + _rank(service, group, port)
-    rdma = RDMA if service.multi_host and service.nodes.fabric != "ethernet" else None
+    rdma = {names.RDMA_RESOURCE: 1} if service.multi_host and service.nodes.fabric != "ethernet" else None
     drain = ["python3", f"{pods.SCRIPTS_PATH}/drain.py", str(port), str(DRAIN_SECONDS)]
     return {
         "name": APP,

@@ -307,3 +307,13 @@ def test_a_changed_program_has_a_new_name() -> None:
     assert first["immutable"] is True
     assert set(first["data"]) == {"drain.py", "group.py"}
     assert Path(FILES / "drain.py").read_text() == first["data"]["drain.py"]
+
+
+def test_an_image_is_pinned_by_digest_where_the_environment_gives_one() -> None:
+    digest = "sha256:" + "ab" * 32
+    settings = read(inventory(vllm=[vllm()], image_digests={"vllm": digest}))
+    image = container(vllm_objects.deployment(settings.vllm[0], settings, "0")["spec"])["image"]
+    assert image.startswith("registry.example.internal/vllm/vllm-openai:")
+    assert image.endswith(f"@{digest}")
+    assert "vllm" not in settings.images.by_tag
+    assert "triton" in settings.images.by_tag

@@ -1,7 +1,7 @@
 """One rank of a vLLM group that spans hosts.
 
-Usage: group.py start ARGUMENT...   become `vllm serve ARGUMENT...` with this pod's rank group.py alive
-exit 0 while this rank is of use: rank 0 answers, others reach rank 0
+Usage: `group.py start ARGUMENT...` becomes `vllm serve ARGUMENT...` with this pod's rank; `group.py alive`
+exits 0 while this rank is of use: rank 0 answers, others reach rank 0.
 
 The rank is the pod's index; rank 0 serves HTTP, the others are headless. A worker that has lost rank 0 must
 not look alive, or a group whose leader restarts waits for it for ever.
