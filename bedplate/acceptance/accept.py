@@ -90,6 +90,8 @@ def expectations(values: Vars) -> Wanted:
         values["catalogue_gpu_acceptance"],
         str(values.get("version_nvidia_driver", "")),
         {name.removeprefix(POLICY): value for name, value in values.items() if name.startswith(POLICY)},
+        toolkits=values.get("version_cuda", ()),
+        nccl=values.get("version_nccl", ""),
     )
 
 

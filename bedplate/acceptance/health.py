@@ -18,7 +18,8 @@ _RESET_FABRIC = (
 def judge(host: Host, wanted: Wanted) -> list[Complaint]:
     """Everything that is wrong, host first, then GPU by GPU."""
     right = [gpu for gpu in host.gpus if not gpu.lost and _is_model(gpu, wanted)]
-    found = [*_count(host, wanted), *_lost(host), *_model(host, wanted), *_driver(host, wanted)]
+    found = [*_count(host, wanted), *_lost(host), *_model(host, wanted), *_serials(host, wanted)]
+    found += [*_driver(host, wanted), *_libraries(host, wanted)]
     for gpu in right:
         for rule in _RULES:
             found += rule(gpu, wanted)
@@ -40,7 +41,23 @@ def _count(host: Host, wanted: Wanted) -> Iterator[Complaint]:
         remedy = "the driver leaves GPUs alone that are there: dmesg says why; reset or replace them"
     else:
         remedy = "look for a GPU that is off the bus (dmesg, BMC), or correct hardware_gpus.count"
-    yield Complaint("gpus.count", "host", "number of GPUs", f"{there}{bus}", str(wanted.count), remedy)
+    missing = _missing(host, wanted)
+    named = f" (missing {', '.join(missing)})" if missing and there < wanted.count else ""
+    yield Complaint("gpus.count", "host", "number of GPUs", f"{there}{bus}{named}", str(wanted.count), remedy)
+
+
+def _missing(host: Host, wanted: Wanted) -> list[str]:
+    there = {gpu.serial for gpu in host.gpus}
+    return [serial for serial in wanted.serials if serial not in there]
+
+
+def _serials(host: Host, wanted: Wanted) -> Iterator[Complaint]:
+    """GPUs that were exchanged; what is only missing is said by their number."""
+    for gpu in host.gpus:
+        if wanted.serials and gpu.serial and gpu.serial not in wanted.serials:
+            expected = " or ".join(_missing(host, wanted)) or "one of hardware_gpus.serials"
+            remedy = "it was exchanged: correct hardware_gpus.serials, or find out by whom"
+            yield _at(gpu, "gpus.serial", "serial number", gpu.serial, expected, remedy)
 
 
 def _lost(host: Host) -> Iterator[Complaint]:
@@ -64,6 +81,18 @@ def _driver(host: Host, wanted: Wanted) -> Iterator[Complaint]:
     if wanted.driver and host.driver != wanted.driver:
         remedy = "run site.yml, or set version_nvidia_driver to what shall be there"
         yield Complaint("driver.version", "host", "driver that is loaded", host.driver, wanted.driver, remedy)
+
+
+def _libraries(host: Host, wanted: Wanted) -> Iterator[Complaint]:
+    """CUDA and NCCL of the host. Programs in containers bring their own, so this refuses no host."""
+    remedy = "run site.yml, or correct version_cuda and version_nccl; containers bring their own"
+    lacking = [version for version in wanted.toolkits if version not in (host.toolkits or ())]
+    if host.toolkits is not None and lacking:
+        value, expected = ", ".join(host.toolkits) or "none", ", ".join(wanted.toolkits)
+        yield Complaint("cuda.toolkits", "host", "CUDA toolkits", value, expected, remedy, "warn")
+    if host.nccl is not None and wanted.nccl and wanted.nccl not in host.nccl:
+        value = ", ".join(host.nccl) or "none"
+        yield Complaint("nccl.version", "host", "NCCL", value, wanted.nccl, remedy, "warn")
 
 
 def _memory(gpu: Gpu, wanted: Wanted) -> Iterator[Complaint]:

@@ -35,6 +35,7 @@ class Gpu:
     index: int
     lost: bool
     name: str
+    serial: str
     bus: str
     memory: int | None
     generation_max: int | None
@@ -75,7 +76,8 @@ class Event:
 @dataclass(frozen=True)
 class Host:
     """Everything that was read on a host without load. ``on_bus`` is what PCI shows, None where nobody
-    looked; ``log_read`` says whether the kernel log could be read."""
+    looked; ``log_read`` says whether the kernel log could be read. ``toolkits`` and ``nccl`` are versions
+    that are installed, None where nobody looked."""
 
     driver: str
     cuda: str
@@ -84,12 +86,15 @@ class Host:
     on_bus: int | None
     events: tuple[Event, ...]
     log_read: bool
+    toolkits: tuple[str, ...] | None = None
+    nccl: tuple[str, ...] | None = None
 
 
 def host(document: Document) -> Host:
     """The document of ``gpu_acceptance facts``."""
     log = _part(document, "kernel_log")
     pci = document.get("pci")
+    libraries = document.get("libraries")
     return Host(
         driver=str(document.get("driver") or ""),
         cuda=str(document.get("cuda") or ""),
@@ -107,6 +112,8 @@ def host(document: Document) -> Host:
             for e in log.get("xids") or ()
         ),
         log_read=bool(log.get("source")),
+        toolkits=None if libraries is None else tuple(libraries["cuda"]),
+        nccl=None if libraries is None else tuple(libraries["nccl"]),
     )
 
 
@@ -119,6 +126,7 @@ def gpu(entry: Document) -> Gpu:
         index=int(entry["index"]),
         lost=bool(entry.get("lost")),
         name=str(entry.get("name") or ""),
+        serial=str(entry.get("serial") or "").replace("N/A", ""),
         bus=str(entry.get("bus") or ""),
         memory=entry.get("memory_mib"),
         generation_max=pcie.get("generation_max"),

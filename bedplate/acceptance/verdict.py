@@ -86,15 +86,7 @@ def _latest(document: Document, before: Host) -> Host:
     events: tuple[Event, ...] = tuple(dict.fromkeys((*before.events, *after.events)))
     busy = {gpu.index: gpu.processes for gpu in before.gpus}
     gpus = tuple(replace(gpu, processes=busy.get(gpu.index, 0)) for gpu in after.gpus)
-    return Host(
-        after.driver,
-        after.cuda,
-        gpus,
-        after.topology,
-        after.on_bus,
-        events,
-        before.log_read or after.log_read,
-    )
+    return replace(after, gpus=gpus, events=events, log_read=before.log_read or after.log_read)
 
 
 def _failures(document: Document) -> Iterator[Complaint]:

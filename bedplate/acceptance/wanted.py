@@ -1,6 +1,6 @@
 """What is expected of a host: its inventory, its GPU model, and the thresholds. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,8 +21,9 @@ class Gate:
 
 @dataclass(frozen=True)
 class Wanted:
-    """Expectations of one host. ``catalogue`` is its model's row of catalogue_gpus, ``driver`` is empty where
-    the inventory does not say, ``policy`` are the variables of role gpu_policy without their prefix."""
+    """Expectations of one host. ``catalogue`` is its model's row of catalogue_gpus; ``serials``, ``driver``,
+    ``toolkits`` and ``nccl`` are empty where the inventory does not say, ``policy`` are the variables of role
+    gpu_policy without their prefix."""
 
     model: str
     count: int
@@ -32,6 +33,9 @@ class Wanted:
     xids: Mapping[int, Vars]
     driver: str = ""
     policy: Vars = field(default_factory=dict)
+    serials: tuple[str, ...] = ()
+    toolkits: tuple[str, ...] = ()
+    nccl: str = ""
 
     @property
     def product(self) -> str:
@@ -89,9 +93,19 @@ def _gate(row: Vars) -> Gate:
 
 
 def wanted(
-    hardware: Vars, catalogue: Vars, acceptance: Vars, driver: str = "", policy: Vars | None = None
+    hardware: Vars,
+    catalogue: Vars,
+    acceptance: Vars,
+    driver: str = "",
+    policy: Vars | None = None,
+    *,
+    toolkits: Sequence[str] = (),
+    nccl: str | Mapping[str, str] = "",
 ) -> Wanted:
-    """Expectations of a host with ``hardware_gpus``. Raises BadInput for a model that nobody knows."""
+    """Expectations of a host with ``hardware_gpus``. Raises BadInput for a model that nobody knows.
+
+    ``toolkits`` and ``nccl`` are version_cuda and version_nccl; a host has NCCL for its first toolkit.
+    """
     model = str(hardware["model"])
     if model not in catalogue:
         known = ", ".join(sorted(catalogue))
@@ -109,4 +123,12 @@ def wanted(
         xids={int(code): row for code, row in acceptance["xids"].items()},
         driver=driver,
         policy=policy or {},
+        serials=tuple(map(str, hardware.get("serials", ()))),
+        toolkits=tuple(toolkits),
+        nccl=nccl if isinstance(nccl, str) else _of_first(nccl, toolkits),
     )
+
+
+def _of_first(versions: Mapping[str, str], toolkits: Sequence[str]) -> str:
+    """The version for the CUDA major version of the first toolkit."""
+    return str(versions.get(toolkits[0].partition(".")[0], "")) if toolkits else ""

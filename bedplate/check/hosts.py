@@ -120,6 +120,10 @@ def gpu_model(hardware_gpus: Data, catalogue_gpus: Data) -> Iterator[Problem]:
         why = f"{model} comes on boards of {' or '.join(map(str, boards))}"
         remedy = "correct the count; where a GPU has failed, keep the board's number until it is replaced"
         yield Problem(("hardware_gpus", "count"), why, remedy)
+    serials = hardware_gpus.get("serials")
+    if serials is not None and len(serials) != count:
+        why = f"these are {len(serials)} serial numbers of {count} GPUs"
+        yield Problem(("hardware_gpus", "serials"), why, "name every GPU (nvidia-smi -q), or none")
 
 
 @fleet_rule

@@ -15,7 +15,9 @@ def gpu_findings(
     driver: str = "",
     policy: dict[str, Any] | None = None,
 ) -> list[str]:
-    """Sentences about everything that refuses the host; the same judge as `bedplate accept`."""
+    """Sentences about everything that refuses the host; the same judge as `bedplate accept`, which says
+    besides what refuses nothing.
+    """
     judged = verdict.judge("", document, wanted(hardware, catalogue, acceptance, driver, policy))
     return [str(complaint) for complaint in judged.failures]
 

@@ -50,7 +50,8 @@ def expected(model: str = "h100-sxm5-80gb", count: int = 4, **known: Any) -> Wan
     """What an inventory with ``count`` GPUs of ``model`` expects."""
     gpus = catalogue("gpus")["catalogue_gpus"]
     acceptance = catalogue("gpu_acceptance")["catalogue_gpu_acceptance"]
-    return wanted({"model": model, "count": count}, gpus, acceptance, **({"driver": DRIVER} | known))
+    hardware = {"model": model, "count": count, "serials": known.pop("serials", ())}
+    return wanted(hardware, gpus, acceptance, **({"driver": DRIVER} | known))
 
 
 def four() -> Recorded:

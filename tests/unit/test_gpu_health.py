@@ -353,3 +353,37 @@ def test_a_folder_of_recordings_is_read_whole() -> None:
     assert [gpu["name"] for gpu in document["gpus"]] == ["NVIDIA H100 80GB HBM3"] * 4
     assert document["topology"][0] == ["X", "NV18", "NV18", "NV18"]
     assert document["driver"] == samples.DRIVER
+
+
+def test_an_exchanged_gpu_is_named_by_its_serial_number() -> None:
+    recorded = samples.four()
+    there = [gpu["serial"] for gpu in recorded.document["gpus"]]
+    assert len(set(there)) == 4
+    as_said = samples.expected(serials=there)
+    assert complaints(recorded, as_said) == []
+    (one,) = complaints(recorded, samples.expected(serials=[*there[:2], "1650000000009", there[3]]))
+    assert (one.check, one.where[:5], one.value) == ("gpus.serial", "GPU 2", there[2])
+    assert one.expected == "1650000000009"
+    (gone,) = complaints(without_gpu(3)(recorded), as_said)
+    assert (gone.check, gone.value) == ("gpus.count", f"3 (missing {there[3]})")
+
+
+@pytest.mark.parametrize(
+    ("libraries", "said"),
+    [
+        (None, []),
+        ({"cuda": ["12.9", "13.0"], "nccl": ["2.21.5", "2.30.4"]}, []),
+        ({"cuda": ["12.9"], "nccl": ["2.30.4"]}, [("cuda.toolkits", "12.9", "13.0, 12.9")]),
+        (
+            {"cuda": [], "nccl": []},
+            [("cuda.toolkits", "none", "13.0, 12.9"), ("nccl.version", "none", "2.30.4")],
+        ),
+    ],
+)
+def test_libraries_of_the_host_are_compared_and_refuse_nothing(libraries: Any, said: list[Any]) -> None:
+    document = samples.four().document | ({} if libraries is None else {"libraries": libraries})
+    for nccl in ("2.30.4", {"12": "2.21.5", "13": "2.30.4"}):
+        wanted = samples.expected(toolkits=["13.0", "12.9"], nccl=nccl)
+        found = health.judge(observed.host(document), wanted)
+        assert [(one.check, one.value, one.expected) for one in found] == said
+        assert {one.level for one in found} <= {"warn"}

@@ -29,6 +29,14 @@ CASES = [
         remedy="whole number",
     ),
     case(
+        "serial numbers of some GPUs",
+        on(GPU, "hardware_gpus", "serials", to=["1650000000001", "1650000000002"]),
+        at=(HARDWARE, "hardware_gpus.serials"),
+        value="1650000000001, 1650000000002",
+        why="2 serial numbers of 8 GPUs",
+        remedy="name every GPU",
+    ),
+    case(
         "no GPUs in a GPU node",
         on(GPU, "hardware_gpus", to=REMOVED),
         at=(HARDWARE, "hardware_gpus"),

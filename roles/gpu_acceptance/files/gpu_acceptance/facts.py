@@ -8,7 +8,7 @@ from typing import Any
 
 import pynvml as nvml
 
-from . import kernel_log, pci
+from . import kernel_log, libraries, pci
 
 Facts = dict[str, Any]
 VERSION = 1  # grows when the meaning of a key changes
@@ -63,6 +63,7 @@ def read() -> Facts:
         "gpus": [gpu(index, handle) for index, handle in handles.items()],
         "topology": topology([handle for handle in handles.values() if handle]),
         "kernel_log": kernel_log.read(),
+        "libraries": libraries.read(),
     }
 
 
