@@ -124,7 +124,7 @@ def test_latency_is_no_bandwidth(text: str) -> None:
         perftest.bandwidth(text)
 
 
-SETTINGS = {"size": 8388608, "repetitions": 5000, "latency_repetitions": 1000, "patience": 120}
+SETTINGS = {"size": 8388608, "repetitions": 5000, "latency_repetitions": 1000, "patience": 120, "gpu": -1}
 CARD = {"device": "mlx5_0", "netdev": "data0", "gid": 3}
 
 
@@ -164,3 +164,12 @@ CARD = {"device": "mlx5_0", "netdev": "data0", "gid": 3}
 )
 def test_commands(what: str, device: dict[str, object], soft: bool, peer: str, words: str) -> None:
     assert " ".join(perftest.command(what, device, SETTINGS, soft=soft, peer=peer)) == words
+
+
+@pytest.mark.parametrize("peer", ["", "10.20.0.12"])
+def test_gpudirect_is_measured_on_both_sides_where_a_card_can(peer: str) -> None:
+    wish = {**SETTINGS, "gpu": 2}
+    said = perftest.command("bandwidth", CARD, wish, soft=False, peer=peer)
+    assert said[said.index("5000") + 1 :] == ["--use_cuda=2", "--use_cuda_dmabuf", *([peer] if peer else [])]
+    assert "--use_cuda=2" not in perftest.command("bandwidth", CARD, wish, soft=True, peer=peer)
+    assert "--use_cuda=2" not in perftest.command("latency", CARD, wish, soft=False, peer=peer)

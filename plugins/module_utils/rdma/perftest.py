@@ -56,7 +56,7 @@ def command(
     server.
 
     ``device`` has the keys device and gid (None where the link has no choice of GIDs), ``settings`` those of
-    the role's rdma_acceptance.
+    the role's rdma_acceptance: with a ``gpu`` (not -1), cards read and write its memory, by dma-buf.
     """
     wide = what == "bandwidth"
     program = ["ib_write_bw" if wide else "ib_send_lat", "-d", str(device["device"]), "-F"]
@@ -66,6 +66,7 @@ def command(
         program += [*_SOFT, *(_SOFT_BANDWIDTH if wide else _SOFT_LATENCY)]
     elif wide:
         program += ["-s", str(settings["size"]), "-n", str(settings["repetitions"])]
+        program += [f"--use_cuda={settings['gpu']}", "--use_cuda_dmabuf"] if settings["gpu"] >= 0 else []
     else:
         program += ["-n", str(settings["latency_repetitions"])]
     return ["timeout", str(settings["patience"]), *program, *([peer] if peer else [])]
