@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from ai_platform import names
 from ai_platform.namespaces import on_host_network
-from ai_platform.settings import Settings
+from ai_platform.settings import Settings, Watch
 
 HTTPS = 443
 
@@ -35,10 +35,16 @@ class Flow:
     target: Peer
     ports: tuple[int, ...]
     why: str
+    protocols: tuple[str, ...] = ("TCP",)
 
 
 GATEWAY = Peer(names.GATEWAY, "gateway")
 PROMETHEUS = Peer(names.MONITORING, "prometheus")
+ALERTMANAGER = Peer(names.MONITORING, "alertmanager")
+GRAFANA = Peer(names.MONITORING, "grafana")
+BLACKBOX = Peer(names.MONITORING, "blackbox-exporter")
+STATE = Peer(names.MONITORING, "kube-state-metrics")
+DCGM = Peer(names.HOSTS, "dcgm-exporter")
 VLLM = Peer(names.SERVING, "vllm")
 TRITON = Peer(names.SERVING, "triton")
 OUTSIDE = Peer()
@@ -69,6 +75,8 @@ def flows(settings: Settings) -> list[Flow]:
             for client in (GATEWAY, PROMETHEUS)
         ]
     found += _api_clients(ports)
+    if settings.watch:
+        found += _watching(settings.watch, ports)
     if settings.object_store:
         found.append(
             Flow(TRITON, OUTSIDE, (_port(settings.object_store.endpoint),), "model repositories in S3")
@@ -89,6 +97,39 @@ def _api_clients(ports: Mapping[str, int]) -> list[Flow]:
     )
     api = (ports["kubernetes_api"],)
     return [Flow(Peer(namespace, app), OUTSIDE, api, why) for namespace, app, why in clients]
+
+
+def _watching(watch: Watch, ports: Mapping[str, int]) -> list[Flow]:
+    """Who reads whom, who tells whom."""
+    hosts = ("kubernetes_api", "kubelet", "node_exporter", "etcd_metrics")
+    read = [(DCGM, "dcgm_exporter"), (STATE, "kube_state_metrics"), (BLACKBOX, "blackbox_exporter")]
+    read += [(PROMETHEUS, "prometheus"), (ALERTMANAGER, "alertmanager")]
+    found = [
+        Flow(PROMETHEUS, OUTSIDE, tuple(ports[name] for name in hosts), "hosts, and the API that names pods"),
+        *(Flow(PROMETHEUS, target, (ports[name],), "metrics, probes and alerts") for target, name in read),
+        Flow(
+            ALERTMANAGER,
+            ALERTMANAGER,
+            (ports["alertmanager_peers"],),
+            "Alertmanagers agree on what was said",
+            ("TCP", "UDP"),
+        ),
+        Flow(GRAFANA, PROMETHEUS, (ports["prometheus"],), "dashboards ask Prometheus"),
+        Flow(GATEWAY, GRAFANA, (ports["grafana"],), "people see dashboards through the gateway"),
+        Flow(STATE, OUTSIDE, (ports["kubernetes_api"],), "reads pods and jobs"),
+        # A ping has no port, and a rule with ports lets none through.
+        Flow(
+            BLACKBOX, OUTSIDE, (), "probes gateways, certificates and round trips wherever the inventory says"
+        ),
+    ]
+    if watch.notified:
+        found.append(Flow(ALERTMANAGER, OUTSIDE, watch.notified, "whoever is told of alerts"))
+    for database in watch.databases:
+        exporter = Peer(names.MONITORING, f"{database.kind}-exporter", database.name)
+        port = int(database.address.rpartition(":")[2])
+        found.append(Flow(exporter, OUTSIDE, (port,), "the database that it reads"))
+        found.append(Flow(PROMETHEUS, exporter, (ports[f"{database.kind}_exporter"],), "metrics"))
+    return found
 
 
 def _port(endpoint: str) -> int:

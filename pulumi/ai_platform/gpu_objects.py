@@ -137,11 +137,11 @@ def _on_gpus(name: str, container: Manifest, directories: dict[str, str]) -> Man
     """A pod per GPU host, under NVIDIA's runtime."""
     daemon = daemons.daemon_set(name, container, daemons.volumes(directories))
     pod = daemon["spec"]["template"]["spec"]
-    pod |= {"runtimeClassName": names.RUNTIME_CLASS, "affinity": _on_gpu_hosts()}
+    pod |= {"runtimeClassName": names.RUNTIME_CLASS, "affinity": on_gpu_hosts()}
     return daemon
 
 
-def _on_gpu_hosts() -> Manifest:
+def on_gpu_hosts() -> Manifest:
     """Where feature discovery has seen an NVIDIA card, or where the host's role has said so."""
     terms = [
         {"matchExpressions": [{"key": GPU_VENDOR, "operator": "In", "values": ["true"]}]},

@@ -10,6 +10,7 @@ FABRIC = "serving-fabric"
 BATCH = "batch"
 GATEWAY = "gateway"
 MONITORING = "monitoring"
+HOSTS = "monitoring-hosts"
 
 INTERACTIVE = "interactive"
 BACKGROUND = "batch"

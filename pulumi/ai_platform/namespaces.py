@@ -44,12 +44,19 @@ ON_FABRIC = Namespace(
     PRIVILEGED,
     "models that span hosts over RoCE use the hosts' network: GIDs belong to the hosts' interfaces",
 )
+WATCHED_HOSTS = Namespace(
+    names.HOSTS,
+    PRIVILEGED,
+    "exporters of hosts and GPUs read the host's files, network and kubelet's socket; they write nothing",
+    tenant=False,
+)
 
 
 def namespaces(settings: Settings) -> tuple[Namespace, ...]:
     """Those that this environment needs."""
-    uses_fabric = any(on_host_network(service) for service in settings.vllm)
-    return (*ALWAYS, ON_FABRIC) if uses_fabric else ALWAYS
+    fabric = (ON_FABRIC,) if any(on_host_network(service) for service in settings.vllm) else ()
+    hosts = (WATCHED_HOSTS,) if settings.watch else ()
+    return (*ALWAYS, *fabric, *hosts)
 
 
 def render(namespace: Namespace) -> Manifest:

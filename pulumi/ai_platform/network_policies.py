@@ -59,7 +59,9 @@ def _allow(peer: Peer, direction: str, flows: Sequence[Flow]) -> Manifest:
         if not getattr(flow, other).outside:
             rule[key] = [_selector(getattr(flow, other))]
         if flow.ports:
-            rule["ports"] = [{"protocol": "TCP", "port": port} for port in flow.ports]
+            rule["ports"] = [
+                {"protocol": name, "port": port} for name in flow.protocols for port in flow.ports
+            ]
         rules.append(rule)
     spec = {
         "podSelector": {"matchLabels": names.selector(peer.app, peer.instance)} if peer.app else {},

@@ -8,6 +8,7 @@ import pulumi
 from ai_platform.batch import Batch, BatchArgs
 from ai_platform.gpu import Gpu, GpuArgs
 from ai_platform.guardrails import Guardrails, GuardrailsArgs
+from ai_platform.monitoring import Monitoring, MonitoringArgs
 from ai_platform.reading import read
 from ai_platform.secrets import Secrets, from_config
 from ai_platform.settings import Settings
@@ -44,11 +45,13 @@ def build(settings: Settings, secrets: Secrets) -> None:
     ready = [*guardrails.ready, *storage.ready, *gpu.ready]
     vllm = Vllm("vllm", VllmArgs(settings, secrets, ready))
     triton = Triton("triton", TritonArgs(settings, secrets, [*ready, *vllm.groups]))
+    monitoring = Monitoring("monitoring", MonitoringArgs(settings, secrets, [*guardrails.ready, *gpu.ready]))
     batch = Batch("batch", BatchArgs(settings, [*ready, *vllm.groups]))
     pulumi.export("vllm", vllm.addresses)
     pulumi.export("triton", triton.addresses)
     pulumi.export("batch", batch.jobs)
     pulumi.export("images_by_tag", settings.images.by_tag)
+    pulumi.export("monitoring", monitoring.addresses)
     pulumi.export("storage_classes", storage.classes)
 
 

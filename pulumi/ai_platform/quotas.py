@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ai_platform import names, sizing
+from ai_platform import monitoring_parts, names, sizing
 from ai_platform.manifest import Manifest
 from ai_platform.namespaces import namespace_of
 from ai_platform.settings import NodeGroup, Settings
@@ -50,6 +50,9 @@ def demands(settings: Settings) -> dict[str, Demand]:
         built = sum(1 for model in triton.models if model.build)
         needed[names.SERVING] += pods(sizing.gpu_pod(triton.nodes, 1), built)
     needed[names.BATCH] = _everything(settings)
+    for part in monitoring_parts.parts(settings).values():
+        whole = Demand(part.pods, 0, -(-part.pods * part.millicpu // 1000), part.pods * part.memory)
+        needed[part.namespace] = needed.get(part.namespace, Demand()) + whole
     return needed
 
 

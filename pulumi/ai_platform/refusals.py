@@ -5,7 +5,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from ai_platform import sizing
-from ai_platform.settings import BatchJob, NodeGroup, Settings, TritonModel, TritonService, VllmService
+from ai_platform.settings import (
+    BatchJob,
+    NodeGroup,
+    Settings,
+    TritonModel,
+    TritonService,
+    VllmService,
+    Watch,
+)
 from bedplate.capacity.fit import Layout, fit, layout_problem, nearest_fit
 from bedplate.capacity.models import GIB, Model
 from bedplate.errors import BadInput, Finding
@@ -38,6 +46,21 @@ def check(settings: Settings, refusals: Refusals) -> None:
         refuse_triton(f"platform_triton.{index}", triton, settings, refusals)
     for index, job in enumerate(settings.batch):
         refuse_batch(f"platform_batch.{index}", job, settings, refusals)
+    if settings.watch:
+        refuse_watch(settings, settings.watch, refusals)
+
+
+def refuse_watch(settings: Settings, watch: Watch, refusals: Refusals) -> None:
+    """A tier that some Kubernetes node has, and databases that can be told apart."""
+    if watch.tier not in settings.tiers:
+        known = ", ".join(settings.tiers) or "none is defined"
+        refusals.add(
+            "platform_monitoring.tier",
+            watch.tier,
+            "no Kubernetes node has a storage tier of this name",
+            f"use one of: {known}",
+        )
+    _refuse_doubles("platform_monitoring.databases", watch.databases, refusals)
 
 
 def _refuse_doubles(key: str, entries: Sequence[Any], refusals: Refusals) -> None:

@@ -156,6 +156,38 @@ class MigLayout:
 
 
 @dataclass(frozen=True)
+class Database:
+    """A database that an exporter reads: ``kind`` is postgres or valkey, ``address`` HOST:PORT."""
+
+    name: str
+    kind: str
+    address: str
+
+
+@dataclass(frozen=True)
+class Watch:
+    """What watches the environment. ``volume`` in bytes, one for each Prometheus, on ``tier``; texts are
+    rendered by `bedplate.monitoring` (file name to content where there are several); ``notified`` are the
+    ports at which somebody is told of alerts."""
+
+    tier: str
+    volume: int
+    retention_days: int
+    prometheus: str
+    rules: Mapping[str, str]
+    alertmanager: str
+    alertmanagers: int
+    dashboards: Mapping[str, str]
+    blackbox: str
+    counters: str
+    allowlist: tuple[str, ...]
+    textfiles: str
+    watched_hosts: int
+    notified: tuple[int, ...] = ()
+    databases: tuple[Database, ...] = ()
+
+
+@dataclass(frozen=True)
 class Rdma:
     """Hosts with RDMA cards, their interfaces of those cards, and how many pods may share a host's."""
 
@@ -194,7 +226,18 @@ class Settings:
     rdma: Rdma | None = None
     shared_files: SharedFiles | None = None
     object_store: ObjectStore | None = None
+    watch: Watch | None = None
     tier_hosts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def nodes(self) -> int:
+        """Kubernetes nodes."""
+        return len({host for group in self.node_groups.values() for host in group.hosts})
+
+    @property
+    def gpu_nodes(self) -> int:
+        """Those with GPUs."""
+        return len({h for group in self.node_groups.values() if group.gpus_per_host for h in group.hosts})
 
     @property
     def gpus(self) -> int:

@@ -80,7 +80,7 @@ def test_every_threshold_is_used_and_typed() -> None:
     assert set(schema.variables) == set(values)
     assert schema.closed
     used = set().union(*(catalogue.used(document) for document in catalogue.documents()))
-    elsewhere = {"runbooks", "scrape_seconds", "receivers"}
+    elsewhere = {"runbooks", "scrape_seconds", "receivers", "probe_gateways", "probe_sites"}
     assert {f"monitoring_{name}" for name in used | elsewhere} == set(values)
 
 

@@ -73,6 +73,7 @@ def test_every_exception_from_restricted_has_its_reason(env: str) -> None:
 @pytest.mark.parametrize("env", ENVIRONMENTS)
 def test_no_pod_knows_more_than_it_needs(env: str) -> None:
     speaks_to_the_api = {"node-feature-discovery-worker", "node-feature-discovery-master", "local-volumes"}
+    speaks_to_the_api |= {"prometheus", "kube-state-metrics"}
     for _, name, _, spec in workloads(env):
         expected = name.partition("/")[2] in speaks_to_the_api
         assert spec["automountServiceAccountToken"] is expected, name
