@@ -112,6 +112,8 @@ def _loose(cluster: Cluster, nodes: Sequence[Node]) -> str:
     total, most = sum(left.values()), max(left.values(), default=0)
     if not total:
         return ", no GPU is left"
+    if total == 1:
+        return ", 1 GPU is free"
     return f", {total} GPUs are free on {_hosts(sum(1 for n in left.values() if n))}, at most {most} on one"
 
 

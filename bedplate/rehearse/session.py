@@ -8,7 +8,7 @@ from bedplate import paths, stack_secrets
 from bedplate.errors import BedplateError
 from bedplate.inventory import Inventory
 from bedplate.rehearse import nodes, objects, stages, verdict, volumes
-from bedplate.rehearse.client import ApiError
+from bedplate.rehearse.client import ApiError, Object
 from bedplate.rehearse.control_plane import ControlPlane, Tuning
 from bedplate.rehearse.processes import stop_recorded
 from bedplate.rehearse.program import Program
@@ -18,7 +18,8 @@ from bedplate.tools import locate
 CONTROLLERS = {"Deployment": "apps/v1", "StatefulSet": "apps/v1", "Job": "batch/v1"}
 NAME = "rehearsal"
 KINDS = ("control_plane", "gpu_nodes", "storage_nodes", "edge_nodes")
-NODES_READY = 120.0  # seconds; a thousand nodes take ten
+REGISTER_LIMIT = 600.0  # seconds; a thousand nodes take ten, their 4,000 volumes a minute
+REGISTER_POLL = 0.3  # seconds, at least
 STUCK = 12.0  # seconds that a pod may stay unplaced before the answer counts as given
 WATCH_EVERY = 2.0
 UP_LIMIT = 900.0  # seconds for one `pulumi up`, whatever happens
@@ -77,18 +78,28 @@ class Session:
         return round(time.monotonic() - begin, 1)
 
     def register(self) -> int:
-        """Create the inventory's nodes and local volumes, wait until all are Ready; number of nodes."""
-        wanted = nodes.nodes(self.inventory)
+        """Create the inventory's nodes and local volumes, wait until all can be used; number of nodes."""
+        wanted, local = nodes.nodes(self.inventory), volumes.volumes(self.inventory)
         self.api.create_all("/api/v1/nodes", wanted)
-        self.api.create_all("/api/v1/persistentvolumes", volumes.volumes(self.inventory))
-        limit = time.monotonic() + NODES_READY
-        while True:
-            ready = sum(1 for raw in self.api.items("/api/v1/nodes") if objects.node(raw).ready)
-            if ready == len(wanted):
-                return ready
+        self.api.create_all("/api/v1/persistentvolumes", local)
+        # Pods of a thousand nodes would delay the controller that makes their volumes available by minutes.
+        self._until("nodes are Ready", len(wanted), self._ready_nodes)
+        self._until("local volumes are available", len(local), self._available_volumes)
+        return len(wanted)
+
+    def _ready_nodes(self) -> int:
+        return sum(1 for raw in self.api.items("/api/v1/nodes") if objects.node(raw).ready)
+
+    def _available_volumes(self) -> int:
+        found = self.api.items("/api/v1/persistentvolumes")
+        return sum(1 for raw in found if raw.get("status", {}).get("phase") == volumes.AVAILABLE)
+
+    def _until(self, what: str, wanted: int, count: Callable[[], int]) -> None:
+        limit = time.monotonic() + REGISTER_LIMIT
+        while (there := count()) < wanted:
             if time.monotonic() > limit:
-                raise BedplateError(f"{ready} of {len(wanted)} nodes are Ready after {NODES_READY:.0f} s")
-            time.sleep(0.3)
+                raise BedplateError(f"{there} of {wanted} {what} after {REGISTER_LIMIT:.0f} s")
+            time.sleep(max(REGISTER_POLL, wanted / 1000))  # the lists of a large site are large
 
     def prepare(self) -> None:
         """Make the stack and its secrets, as `bedplate secrets` does; all of them fresh."""
@@ -107,18 +118,25 @@ class Session:
 
     def snapshot(self) -> Snapshot:
         """What the API server holds now."""
-        controllers = [
-            {**raw, "kind": kind}
-            for kind, group in CONTROLLERS.items()
-            for raw in self.api.items(f"/apis/{group}/{kind.lower()}s")
-        ]
         return Snapshot(
             nodes=self.api.items("/api/v1/nodes"),
             pods=self.api.items("/api/v1/pods"),
             volumes=self.api.items("/api/v1/persistentvolumes"),
-            controllers=controllers,
-            events=self.api.items(f"/api/v1/events?fieldSelector=reason%3D{verdict.FAILED}"),
+            controllers=self.controllers(),
+            events=self.failures(),
         )
+
+    def controllers(self) -> list[Object]:
+        """Deployments, StatefulSets and Jobs, with their kind."""
+        return [
+            {**raw, "kind": kind}
+            for kind, group in CONTROLLERS.items()
+            for raw in self.api.items(f"/apis/{group}/{kind.lower()}s")
+        ]
+
+    def failures(self) -> list[Object]:
+        """Events that say why pods could not be created."""
+        return self.api.items(f"/api/v1/events?fieldSelector=reason%3D{verdict.FAILED}")
 
     def verdict(self) -> Verdict:
         """The verdict on what is there now."""
@@ -160,6 +178,5 @@ class _Watcher:
         unplaced = self._session.api.items("/api/v1/pods?fieldSelector=spec.nodeName%3D")
         nominated = {raw["metadata"]["name"] for raw in unplaced if raw["status"].get("nominatedNodeName")}
         pods = [p for p in objects.pods(unplaced) if p.why and p.preempts and p.name not in nominated]
-        snapshot = self._session.snapshot()
-        refused = verdict.refused(snapshot.controllers, snapshot.events)
+        refused = verdict.refused(self._session.controllers(), self._session.failures())
         return [str(pod.workload) for pod in pods] + [str(entry.workload) for entry in refused]

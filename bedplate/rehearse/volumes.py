@@ -12,6 +12,7 @@ sys.path.append(str(paths.ROOT / "plugins" / "module_utils"))
 from storage_tiers.layout import data_disks  # the arithmetic of arrays is Ansible's and stands there
 
 GROUP = "kubernetes"
+AVAILABLE = "Available"  # phase of a volume that nobody has claimed
 
 
 def volumes(inventory: Inventory) -> list[dict[str, Any]]:

@@ -48,6 +48,13 @@ def test_hosts_that_a_large_model_lacks() -> None:
             "2 GPUs are free on 2 hosts, at most 1 on one",
         ),
         (
+            hosts(1),
+            [pod("a", 7, "gpu0")],
+            pod("chat", 2),
+            (1, 0),
+            "chat wants 2 GPUs with 80 GB; there is room for none of them, 1 GPU is free",
+        ),
+        (
             hosts(1, cpus=8),
             [],
             pod(
