@@ -1,12 +1,14 @@
 """``bedplate tools``: build and list the programs that no package registry carries ready-made."""
 
 import json
+import shlex
 from typing import Annotated
 
 import typer
 from rich.table import Table
 
 from bedplate import console
+from bedplate.rehearse import pulumi_home
 from bedplate.tools import build, golang, locate, spec
 
 Names = Annotated[list[str] | None, typer.Argument(help="programs of tools/tools.yml; none: all")]
@@ -18,6 +20,7 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(no_args_is_help=True, help="Build and list the programs that the rehearsal runs.")
     group.command("build")(build_command)
     group.command("list")(list_command)
+    group.command("env")(env_command)
     app.add_typer(group, name="tools")
 
 
@@ -58,6 +61,13 @@ def list_command(names: Names = None, as_json: Json = False) -> None:
         words = [str(row[key] or "") for key in ("name", "version", "set", "source")]
         table.add_row(*words, took, str(row["path"] or ""))
     console.out.print(table)
+
+
+def env_command() -> None:
+    """Print what a shell needs to run `pulumi` by hand: eval "$(bedplate tools env)"."""
+    home = pulumi_home.prepare(locate.require("rehearsal"))
+    console.out.file.write(f"export PULUMI_HOME={shlex.quote(str(home))}\n")
+    console.out.file.write(f'export PATH={shlex.quote(str(home / "bin"))}:"$PATH"\n')
 
 
 def _build(program: spec.Program, go: golang.Go, label: str) -> None:

@@ -132,10 +132,6 @@ class Program:
         """Everything that the CLI printed."""
         return self._folder / "pulumi.log"
 
-    def environment(self) -> dict[str, str]:
-        """What the CLI runs with; for a person who wants to go on by hand (``--keep``)."""
-        return {k: v for k, v in self._variables.items() if os.environ.get(k) != v}
-
     def _command(self, *arguments: str) -> list[str]:
         return [
             str(self._home / "bin" / "pulumi"),
