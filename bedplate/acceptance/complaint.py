@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+Level = Literal["fail", "warn"]
+
 
 @dataclass(frozen=True)
 class Complaint:
@@ -15,7 +17,7 @@ class Complaint:
     value: str
     expected: str
     remedy: str
-    level: Literal["fail", "warn"] = "fail"
+    level: Level = "fail"
 
     def __str__(self) -> str:
         return f"{self.where}: {self.what}: {self.value}, expected {self.expected}. {self.remedy}"

@@ -1,14 +1,16 @@
 """Judges what was read without load: counts, links, memory, events. One cause gives one complaint. Pure."""
 
+import re
 from collections.abc import Callable, Iterator
 from itertools import combinations
 
-from bedplate.acceptance.complaint import Complaint, place, several
+from bedplate.acceptance.complaint import Complaint, Level, place, several
 from bedplate.acceptance.observed import Event, Gpu, Host, Link
 from bedplate.acceptance.wanted import Wanted
 
 FABRIC_DONE = ("Completed", "Success")
 NO_FABRIC = ("", "N/A", "Not Supported")
+_NODE = re.compile(r"/dev/nvidia\d+")  # its number is the driver's minor number, not the GPU's index
 SPEED_SLACK = 0.02  # of an NVLink's raw speed: branches round differently
 _RESET_FABRIC = (
     "stop what uses the GPUs, reset all of them (`nvidia-smi -r`), look at dmesg; RMA if it comes back"
@@ -19,7 +21,7 @@ def judge(host: Host, wanted: Wanted) -> list[Complaint]:
     """Everything that is wrong, host first, then GPU by GPU."""
     right = [gpu for gpu in host.gpus if not gpu.lost and _is_model(gpu, wanted)]
     found = [*_count(host, wanted), *_lost(host), *_model(host, wanted), *_serials(host, wanted)]
-    found += [*_driver(host, wanted), *_libraries(host, wanted)]
+    found += [*_driver(host, wanted), *_libraries(host, wanted), *_containers(host)]
     for gpu in right:
         for rule in _RULES:
             found += rule(gpu, wanted)
@@ -93,6 +95,33 @@ def _libraries(host: Host, wanted: Wanted) -> Iterator[Complaint]:
     if host.nccl is not None and wanted.nccl and wanted.nccl not in host.nccl:
         value = ", ".join(host.nccl) or "none"
         yield Complaint("nccl.version", "host", "NCCL", value, wanted.nccl, remedy, "warn")
+
+
+def _containers(host: Host) -> Iterator[Complaint]:
+    """Whether a container that asks for a GPU by CDI gets it: every GPU but those that MIG has cut."""
+    if host.cdi is None:
+        return
+    if host.cdi.error:
+        remedy = "run `nvidia-ctk cdi generate` on the host; it needs the driver's library"
+        yield Complaint("cdi.error", "host", "GPUs for containers", host.cdi.error, "are found", remedy)
+        return
+    whole = [gpu.index for gpu in host.gpus if not gpu.lost and not gpu.mig]
+    with_node = {name for name, nodes in host.cdi.devices.items() if any(map(_NODE.fullmatch, nodes))}
+    absent = [index for index in whole if not {str(index), f"gpu{index}"} & with_node]
+    if absent:
+        remedy = (
+            "make its device node (`nvidia-modprobe -c 0 -u`), then `systemctl restart nvidia-cdi-refresh`"
+        )
+        value = ", ".join(sorted(host.cdi.devices)) or "none"
+        yield Complaint("cdi.devices", several(absent), "GPUs for containers", value, "this one too", remedy)
+    old = [i for i in whole if i not in absent and not {str(i), f"gpu{i}"} & set(host.cdi.described)]
+    if old:
+        value = ", ".join(host.cdi.described) or "none"
+        remedy = "run site.yml (role container_runtime), or `systemctl restart nvidia-cdi-refresh`"
+        level: Level = "fail" if host.cdi.described else "warn"
+        yield Complaint(
+            "cdi.described", several(old), "GPUs that CDI describes", value, "this one too", remedy, level
+        )
 
 
 def _memory(gpu: Gpu, wanted: Wanted) -> Iterator[Complaint]:

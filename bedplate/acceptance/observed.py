@@ -74,10 +74,21 @@ class Event:
 
 
 @dataclass(frozen=True)
+class Cdi:
+    """GPUs for containers, by name: device nodes as NVIDIA's toolkit finds them, and what the host's files
+    describe; ``error`` is why the toolkit finds none."""
+
+    devices: Mapping[str, tuple[str, ...]]
+    described: tuple[str, ...]
+    error: str
+
+
+@dataclass(frozen=True)
 class Host:
     """Everything that was read on a host without load. ``on_bus`` is what PCI shows, None where nobody
     looked; ``log_read`` says whether the kernel log could be read. ``toolkits`` and ``nccl`` are versions
-    that are installed, None where nobody looked."""
+    that are installed, None where nobody looked; so is ``cdi`` where NVIDIA's toolkit for containers is not
+    there."""
 
     driver: str
     cuda: str
@@ -88,6 +99,7 @@ class Host:
     log_read: bool
     toolkits: tuple[str, ...] | None = None
     nccl: tuple[str, ...] | None = None
+    cdi: Cdi | None = None
 
 
 def host(document: Document) -> Host:
@@ -114,7 +126,15 @@ def host(document: Document) -> Host:
         log_read=bool(log.get("source")),
         toolkits=None if libraries is None else tuple(libraries["cuda"]),
         nccl=None if libraries is None else tuple(libraries["nccl"]),
+        cdi=_cdi(document.get("cdi")),
     )
+
+
+def _cdi(entry: Document | None) -> Cdi | None:
+    if entry is None:
+        return None
+    devices = {str(name): tuple(nodes) for name, nodes in entry["devices"].items()}
+    return Cdi(devices, tuple(entry["described"]), str(entry["error"]))
 
 
 def gpu(entry: Document) -> Gpu:

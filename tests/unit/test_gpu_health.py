@@ -387,3 +387,36 @@ def test_libraries_of_the_host_are_compared_and_refuse_nothing(libraries: Any, s
         found = health.judge(observed.host(document), wanted)
         assert [(one.check, one.value, one.expected) for one in found] == said
         assert {one.level for one in found} <= {"warn"}
+
+
+NAMED = {str(index): [f"/dev/nvidia{index}", "/dev/dri/card1"] for index in range(4)}
+ALL = ["0", "1", "2", "3", "all"]
+
+
+@pytest.mark.parametrize(
+    ("cdi", "said"),
+    [
+        (None, []),
+        ({"devices": NAMED, "described": ALL, "error": ""}, []),
+        ({"devices": {f"gpu{n}": nodes for n, nodes in NAMED.items()}, "described": ALL, "error": ""}, []),
+        (
+            {"devices": NAMED | {"2": []}, "described": ALL, "error": ""},
+            [("cdi.devices", "GPU 2", "fail")],
+        ),
+        (
+            {"devices": NAMED, "described": ["0", "1", "all"], "error": ""},
+            [("cdi.described", "GPUs 2 and 3", "fail")],
+        ),
+        (
+            {"devices": NAMED, "described": [], "error": ""},
+            [("cdi.described", "GPUs 0 to 3", "warn")],
+        ),
+        (
+            {"devices": {}, "described": ALL, "error": "failed to initialize NVML"},
+            [("cdi.error", "host", "fail")],
+        ),
+    ],
+)
+def test_every_gpu_can_be_given_to_a_container(cdi: Any, said: list[Any]) -> None:
+    found = health.judge(observed.host(samples.four().document | {"cdi": cdi}), samples.expected())
+    assert [(one.check, one.where, one.level) for one in found] == said

@@ -1,4 +1,4 @@
-"""Which CUDA toolkits and which NCCL the measuring program finds on a host."""
+"""Which CUDA toolkits, which NCCL and which descriptions of GPUs the measuring program finds on a host."""
 
 import sys
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 from bedplate import paths
 
 sys.path.append(str(paths.ROLES / "gpu_acceptance" / "files"))
-from gpu_acceptance import libraries
+from gpu_acceptance import cdi, libraries
 
 UBUNTU, RED_HAT = "usr/lib/x86_64-linux-gnu", "usr/lib64"
 
@@ -36,3 +36,40 @@ def test_versions_are_read_from_the_names_of_files(
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     assert libraries.read(tmp_path) == found
+
+
+# Made by hand after what nvidia-ctk 1.18 writes for two GPUs; most of its edits are left out.
+SPEC = """{"cdiVersion": "0.5.0", "kind": "nvidia.com/gpu",
+ "devices": [
+  {"name": "0", "containerEdits": {"deviceNodes": [{"path": "/dev/nvidia0"}, {"path": "/dev/dri/card1"}]}},
+  {"name": "1", "containerEdits": {"deviceNodes": [{"path": "/dev/nvidia1"}]}},
+  {"name": "all", "containerEdits": {"deviceNodes": [{"path": "/dev/nvidia0"}, {"path": "/dev/nvidia1"}]}},
+  {"name": "bare", "containerEdits": {}}],
+ "containerEdits": {"deviceNodes": [{"path": "/dev/nvidiactl"}]}}"""
+NODES = {"0": ["/dev/nvidia0", "/dev/dri/card1"], "1": ["/dev/nvidia1"], "bare": []}
+
+
+@pytest.mark.parametrize(("works", "error"), [(True, ""), (False, "failed to initialize NVML")])
+def test_the_toolkit_says_what_containers_can_get(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, works: bool, error: str
+) -> None:
+    (tmp_path / "spec.json").write_text(SPEC)
+    made = f"cat {tmp_path}/spec.json" if works else f"echo '{error}' >&2; exit 1"
+    listed = "echo nvidia.com/gpu=0; echo nvidia.com/gpu=all; echo vendor.example/nic=0"
+    program = tmp_path / "nvidia-ctk"
+    program.write_text(
+        f'#!/bin/sh\ncase "$*" in\n"cdi generate --format=json") {made};;\n"cdi list") {listed};;\nesac\n'
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    said = cdi.read()
+    assert said is not None
+    assert (said["error"], said["described"]) == (error, ["0", "all"])
+    assert said["devices"] == (NODES | {"all": ["/dev/nvidia0", "/dev/nvidia1"]} if works else {})
+
+
+def test_a_host_without_the_toolkit_says_nothing_of_containers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert cdi.read() is None

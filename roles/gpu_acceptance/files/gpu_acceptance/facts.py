@@ -8,7 +8,7 @@ from typing import Any
 
 import pynvml as nvml
 
-from . import kernel_log, libraries, pci
+from . import cdi, kernel_log, libraries, pci
 
 Facts = dict[str, Any]
 VERSION = 1  # grows when the meaning of a key changes
@@ -64,6 +64,7 @@ def read() -> Facts:
         "topology": topology([handle for handle in handles.values() if handle]),
         "kernel_log": kernel_log.read(),
         "libraries": libraries.read(),
+        "cdi": cdi.read(),
     }
 
 
