@@ -3,13 +3,13 @@ loud, and a receiver that keeps what it is told. Everything listens on 127.0.0.1
 
 import json
 import re
-import shutil
 import socket
 import subprocess
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -20,8 +20,9 @@ import yaml
 from bedplate.monitoring.model import Group
 
 SECONDS = {"m": 60, "h": 3600, "d": 86400}
-WAITS, WINDOWS = 60, 10  # times shorter; a window must outlast a restart of Prometheus and a busy machine
-PEERS = 2
+# Times shorter. A window must outlast a restart of Prometheus, a wait one that a busy machine scrapes late.
+WAITS, WINDOWS = 30, 10
+PEERS = 3
 
 
 def faster(group: Group) -> dict[str, Any]:
@@ -55,6 +56,14 @@ def serve(handler: type[BaseHTTPRequestHandler]) -> ThreadingHTTPServer:
     return server
 
 
+@dataclass(frozen=True)
+class Target:
+    """One that is scraped, with the labels that discovery would have given it."""
+
+    address: str
+    labels: Mapping[str, str]
+
+
 @dataclass
 class Exporter:
     """Series to (quiet, loud): a level, or a pace in units a second where the name is a counter's."""
@@ -84,16 +93,30 @@ class Exporter:
                 self.send_response(200)
                 self.send_header("Content-Type", "text/plain; version=0.0.4")
                 self.end_headers()
-                self.wfile.write(body)
+                with suppress(BrokenPipeError):  # whoever asked has given up: a busy machine
+                    self.wfile.write(body)
 
         return serve(Handler)
 
 
+@dataclass(frozen=True)
+class Told:
+    """One alert as it came to the web hook; ``key`` is the same for the same alert of the same thing."""
+
+    address: str
+    name: str
+    node: str
+    status: str
+    key: str
+
+
 @dataclass
 class Receiver:
-    """What was told: (address, alert, severity, status) in the order of arrival."""
+    """What was told, in the order of arrival; ``repeated`` are messages in which nothing was new. A message
+    about a group names all of it: an alert that comes again beside a new one is no second page."""
 
-    told: list[tuple[str, str, str, str]] = field(default_factory=list)
+    told: list[Told] = field(default_factory=list)
+    repeated: list[str] = field(default_factory=list)
 
     def start(self) -> ThreadingHTTPServer:
         receiver = self
@@ -101,10 +124,19 @@ class Receiver:
         class Handler(_Quiet):
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                for alert in body["alerts"]:
-                    labels = alert["labels"]
-                    line = (self.path, labels["alertname"], labels.get("severity", ""), alert["status"])
-                    receiver.told.append(line)
+                found = [
+                    Told(
+                        self.path,
+                        a["labels"]["alertname"],
+                        a["labels"].get("node", ""),
+                        a["status"],
+                        a["fingerprint"],
+                    )
+                    for a in body["alerts"]
+                ]
+                if set(found) <= set(receiver.told):
+                    receiver.repeated.append(f"{self.path} {', '.join(told.name for told in found)}")
+                receiver.told += found
                 self.send_response(200)
                 self.end_headers()
 
@@ -112,7 +144,7 @@ class Receiver:
 
     def firing(self, address: str) -> list[str]:
         """Names of the alerts told to one address as firing, with repetitions."""
-        return [name for path, name, _, status in self.told if path == address and status == "firing"]
+        return [told.name for told in self.told if (told.address, told.status) == (address, "firing")]
 
 
 @dataclass
@@ -153,7 +185,7 @@ def wait(condition: Callable[[], bool], seconds: float, complaint: str) -> None:
 
 
 def alertmanagers(folder: Path, config: dict[str, Any]) -> list[Program]:
-    """A cluster of two, not started."""
+    """A cluster of three, not started."""
     file = folder / "alertmanager.yml"
     file.write_text(yaml.safe_dump(config))
     cluster, found = [free_port() for _ in range(PEERS)], []
@@ -175,28 +207,31 @@ def alertmanagers(folder: Path, config: dict[str, Any]) -> list[Program]:
     return found
 
 
-def prometheus(folder: Path, groups: list[dict[str, Any]], exporter: int, peers: list[Program]) -> Program:
-    """Prometheus with our groups, not started; alerts go to both Alertmanagers."""
-    (folder / "rules.yml").write_text(yaml.safe_dump({"groups": groups}))
-    managers = [peer.ready.removeprefix("http://").removesuffix("/-/ready") for peer in peers]
-    config = {
-        "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
-        "rule_files": [str(folder / "rules.yml")],
-        "alerting": {"alertmanagers": [{"static_configs": [{"targets": managers}]}]},
-        "scrape_configs": [
-            {
-                "job_name": "made",
-                "honor_labels": True,
-                "static_configs": [{"targets": [f"127.0.0.1:{exporter}"]}],
-            },
-            {"job_name": "alertmanager", "static_configs": [{"targets": managers}]},
-        ],
-    }
+def local(
+    config: dict[str, Any], places: Mapping[str, str], found: Mapping[str, Sequence[Target]]
+) -> dict[str, Any]:
+    """The rendered configuration with everything on this machine: ``places`` maps addresses of the
+    environment to ours, ``found`` says what a job would discover. All else stays as it was rendered."""
+    text = yaml.safe_dump(config)
+    for address, ours in places.items():
+        text = text.replace(address, ours)
+    body: dict[str, Any] = yaml.safe_load(text)
+    body["global"] |= {"scrape_interval": "2s", "scrape_timeout": "2s", "evaluation_interval": "1s"}
+    for job in body["scrape_configs"]:
+        if job["job_name"] in found:
+            for key in ("kubernetes_sd_configs", "relabel_configs", "tls_config", "authorization", "scheme"):
+                job.pop(key, None)
+            targets = found[job["job_name"]]
+            job["static_configs"] = [{"targets": [t.address], "labels": dict(t.labels)} for t in targets]
+    return body
+
+
+def prometheus(folder: Path, config: dict[str, Any], web: str) -> Program:
+    """Prometheus with this configuration, not started; what it knows stays in its folder."""
+    folder.mkdir()
     (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
-    web = f"127.0.0.1:{free_port()}"
     command = ["prometheus", f"--config.file={folder / 'prometheus.yml'}", f"--web.listen-address={web}"]
     command += [f"--storage.tsdb.path={folder / 'data'}", "--rules.alert.for-outage-tolerance=1h"]
     # Alerts that fire before the Alertmanagers are discovered are sent again after this.
     command += ["--rules.alert.for-grace-period=1s", "--rules.alert.resend-delay=5s"]
-    shutil.rmtree(folder / "data", ignore_errors=True)
     return Program(command, folder / "prometheus.log", f"http://{web}/-/ready")
