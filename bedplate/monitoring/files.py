@@ -8,9 +8,9 @@ from typing import Any
 from bedplate import paths
 from bedplate.errors import BedplateError
 from bedplate.inventory import Inventory
-from bedplate.monitoring import dashboards, metrics, promtool, render, routing
+from bedplate.monitoring import dashboards, metrics, promtool, render, routing, scrape
 
-ROUTES = "alertmanager.yml"
+ROUTES, SCRAPE, PROBES = "alertmanager.yml", "prometheus.yml", "blackbox.yml"
 
 
 @dataclass(frozen=True)
@@ -28,9 +28,9 @@ class Written:
 
 
 def write(inventory: Inventory, folder: Path | None = None) -> Written:
-    """Write ``rules/``, ``dashboards/``, ``alertmanager.yml`` and ``dcgm-counters.csv``. Raises BadInput for
-    thresholds that differ between hosts, BedplateError when promtool refuses a rule; then nothing is
-    written."""
+    """Write ``rules/``, ``dashboards/``, configurations of Prometheus, Alertmanager and blackbox_exporter,
+    and ``dcgm-counters.csv``. Raises BadInput for thresholds that differ between hosts, BedplateError when
+    promtool refuses a rule; then nothing is written."""
     groups = render.groups(inventory)
     rules = render.rule_files(inventory.environment, groups)
     _judge(rules)
@@ -39,6 +39,7 @@ def write(inventory: Inventory, folder: Path | None = None) -> Written:
     render.write(rules, target / "rules")
     render.write(boards, target / "dashboards")
     single = {metrics.COUNTERS.name: metrics.COUNTERS.read_text(), ROUTES: routing.document(inventory)}
+    single |= {SCRAPE: scrape.document(inventory), PROBES: scrape.blackbox_document()}
     render.write(single, target)
     return Written(
         target,

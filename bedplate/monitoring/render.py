@@ -1,8 +1,7 @@
-"""Rules as the programs take them: files for a Prometheus on a host, ConfigMaps for one in the cluster."""
+"""Rules as Prometheus takes them: one file per group."""
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -10,12 +9,25 @@ from bedplate.inventory import Inventory
 from bedplate.monitoring import catalogue, expected, thresholds
 from bedplate.monitoring.model import Group
 
+GROUP_RULES = 2000
 HEAD = "# Rendered from bedplate/monitoring/rules and the inventory of {environment}; not edited by hand.\n"
 
 
 def groups(inventory: Inventory) -> tuple[Group, ...]:
     """Every group of an environment: what is expected first, because the others compare with it."""
-    return (expected.group(inventory), *catalogue.groups(thresholds.read(inventory)))
+    return (*parts(expected.group(inventory)), *catalogue.groups(thresholds.read(inventory)))
+
+
+def parts(group: Group, most: int = GROUP_RULES) -> tuple[Group, ...]:
+    """Pure: a group of at most so many rules each. What is expected of a thousand hosts is one megabyte, more
+    than the API server takes in one object, and groups are evaluated side by side."""
+    if len(group.rules) <= most:
+        return (group,)
+    starts = range(0, len(group.rules), most)
+    return tuple(
+        Group(f"{group.name}-{number}", group.rules[start : start + most])
+        for number, start in enumerate(starts, start=1)
+    )
 
 
 def rule_files(environment: str, found: Iterable[Group]) -> dict[str, str]:
@@ -27,20 +39,6 @@ def document(*found: Group) -> str:
     """Pure: groups as the text of one rule file."""
     body = {"groups": [group.as_group() for group in found]}
     return yaml.safe_dump(body, sort_keys=False, width=1000, allow_unicode=True)
-
-
-def config_maps(found: Iterable[Group], environment: str, metadata: dict[str, Any]) -> list[dict[str, Any]]:
-    """Pure: one ConfigMap per group, ``metadata`` with the group's name in it. One alone would be too large
-    for the API server (1 MiB) in an environment of a thousand hosts."""
-    return [
-        {
-            "apiVersion": "v1",
-            "kind": "ConfigMap",
-            "metadata": metadata | {"name": f"{metadata['name']}-{name.removesuffix('.yml')}"},
-            "data": {name: text},
-        }
-        for name, text in rule_files(environment, found).items()
-    ]
 
 
 def write(files: dict[str, str], folder: Path) -> list[Path]:

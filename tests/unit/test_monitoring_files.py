@@ -12,6 +12,7 @@ from bedplate.cli import app
 from bedplate.errors import BadInput
 from bedplate.inventory import Inventory
 from bedplate.monitoring import expected, promtool, render, thresholds
+from bedplate.monitoring.model import Group, Record
 from tests import inventory_samples as samples
 
 
@@ -135,12 +136,23 @@ def _with(inventory: Inventory, name: str, value: object) -> Inventory:
     return replace(inventory, hosts=hosts)
 
 
-def test_config_maps_hold_one_group_each() -> None:
-    groups = render.groups(samples.base("production"))
-    maps = render.config_maps(groups, "production", {"name": "rules", "namespace": "monitoring"})
-    assert [m["metadata"]["name"] for m in maps] == [f"rules-{group.name}" for group in groups]
-    assert all(len(yaml.safe_dump(m)) < 1 << 20 for m in maps)
-    assert all(m["metadata"]["namespace"] == "monitoring" for m in maps)
+@pytest.mark.parametrize(
+    ("rules", "names"), [(0, ["x"]), (4, ["x"]), (5, ["x-1", "x-2"]), (9, ["x-1", "x-2", "x-3"])]
+)
+def test_what_is_expected_of_many_hosts_is_several_groups(rules: int, names: list[str]) -> None:
+    group = Group("x", tuple(Record(f"r{number}", "vector(1)") for number in range(rules)))
+    found = render.parts(group, most=4)
+    assert [part.name for part in found] == names
+    assert tuple(rule for part in found for rule in part.rules) == group.rules
+
+
+def test_no_rule_file_of_a_thousand_hosts_is_too_large_for_the_cluster() -> None:
+    inventory = samples.base("production")
+    [values] = [inventory.hosts[name] for name in inventory.groups["gpu_nodes"][:1]]
+    fleet = replace(inventory, hosts={f"prod-gpu{number:04}": values for number in range(1000)})
+    files = render.rule_files("production", render.parts(expected.group(fleet)))
+    assert sum(map(len, files.values())) > 700_000
+    assert max(map(len, files.values())) < 300_000
 
 
 def test_the_command_writes_what_promtool_accepts(tmp_path: Path) -> None:
