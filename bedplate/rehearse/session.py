@@ -22,7 +22,8 @@ REGISTER_LIMIT = 600.0  # seconds; a thousand nodes take ten, their 4,000 volume
 REGISTER_POLL = 0.3  # seconds, at least
 STUCK = 12.0  # seconds that a pod may stay unplaced before the answer counts as given
 WATCH_EVERY = 2.0
-UP_LIMIT = 900.0  # seconds for one `pulumi up`, whatever happens
+UP_LIMIT = 900.0  # seconds for one `pulumi up`, whatever happens, and for each host on top:
+UP_LIMIT_PER_HOST = 1.0
 
 
 def folder(environment: str, name: str = NAME) -> Path:
@@ -157,12 +158,13 @@ class _Watcher:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._begin = self._looked = time.monotonic()
+        self._limit = UP_LIMIT + UP_LIMIT_PER_HOST * len(session.inventory.hosts)
         self._since: dict[str, float] = {}
 
     def look(self) -> str:
         now = time.monotonic()
-        if now - self._begin > UP_LIMIT:
-            return f"not done after {UP_LIMIT:.0f} s"
+        if now - self._begin > self._limit:
+            return f"not done after {self._limit:.0f} s"
         if now - self._looked < WATCH_EVERY:
             return ""
         self._looked = now

@@ -2,7 +2,9 @@
 
 from ai_platform import names, pods
 from ai_platform.manifest import Manifest
+from ai_platform.settings import Settings
 
+ROLLOUT_SECONDS = 600  # what Pulumi waits for a DaemonSet by itself; every host adds a second
 KUBELET_SOCKETS = "/var/lib/kubelet/device-plugins"
 
 
@@ -18,6 +20,11 @@ def container(name: str, image: str, env: dict[str, str], directories: dict[str,
         "securityContext": {"runAsUser": 0} | pods.container_security(),
         "volumeMounts": [{"name": key, "mountPath": path} for key, path in directories.items()],
     }
+
+
+def rollout_seconds(settings: Settings) -> int:
+    """How long pods on all hosts may take: those of a thousand are not made in the time of eight."""
+    return ROLLOUT_SECONDS + settings.nodes
 
 
 def volumes(directories: dict[str, str]) -> list[Manifest]:

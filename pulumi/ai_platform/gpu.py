@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import pulumi
 
-from ai_platform import gpu_objects, nfd_objects, rdma_objects
-from ai_platform.manifest import create, create_all
+from ai_platform import daemons, gpu_objects, nfd_objects, rdma_objects
+from ai_platform.manifest import create, create_all, patience
 from ai_platform.settings import Settings
 
 
@@ -30,14 +30,18 @@ class Gpu(pulumi.ComponentResource):
         mine = pulumi.ResourceOptions(parent=self)
         runtime = create(gpu_objects.runtime_class(), mine)
         definition = create(nfd_objects.definition(), mine)
-        after = pulumi.ResourceOptions(parent=self, depends_on=[*args.ready, runtime, definition])
-        daemons = [
+        after = pulumi.ResourceOptions(
+            parent=self,
+            depends_on=[*args.ready, runtime, definition],
+            custom_timeouts=patience(daemons.rollout_seconds(args.settings)),
+        )
+        objects = [
             gpu_objects.device_plugin(args.settings),
             gpu_objects.feature_discovery(args.settings),
             *nfd_objects.objects(args.settings),
             *gpu_objects.mig(args.settings),
             *rdma_objects.objects(args.settings),
         ]
-        create_all(daemons, after)
+        create_all(objects, after)
         self.ready = [runtime]
         self.register_outputs({})

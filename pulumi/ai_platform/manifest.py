@@ -36,6 +36,12 @@ def create(manifest: Manifest, opts: pulumi.ResourceOptions) -> pulumi.CustomRes
     return Object(f"{manifest['kind']}:{place}{metadata['name']}", dict(manifest), opts)
 
 
+def patience(seconds: int) -> pulumi.CustomTimeouts:
+    """How long Pulumi waits for an object to become what it should be."""
+    limit = f"{seconds}s"
+    return pulumi.CustomTimeouts(create=limit, update=limit, delete=limit)
+
+
 def create_all(manifests: list[Manifest], opts: pulumi.ResourceOptions) -> list[pulumi.CustomResource]:
     """The resources of several independent objects, in the same order."""
     return [create(manifest, opts) for manifest in manifests]

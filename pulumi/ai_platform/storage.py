@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 import pulumi
 
+from ai_platform import daemons
 from ai_platform import storage_objects as render
-from ai_platform.manifest import create, create_all
+from ai_platform.manifest import create, create_all, patience
 from ai_platform.settings import ObjectStore, Settings
 
 
@@ -33,7 +34,8 @@ class Storage(pulumi.ComponentResource):
         after = pulumi.ResourceOptions(parent=self, depends_on=args.ready)
         self.classes = {tier: render.class_name(tier) for tier in settings.tiers}
         create_all([render.storage_class(tier) for tier in settings.tiers], mine)
-        create_all(render.discovery(settings), after)
+        limit = pulumi.ResourceOptions(custom_timeouts=patience(daemons.rollout_seconds(settings)))
+        create_all(render.discovery(settings), pulumi.ResourceOptions.merge(after, limit))
         self.ready = []
         for volume, claim in render.claims(settings):
             made = create(volume, mine)

@@ -7,7 +7,7 @@ import pulumi
 from ai_platform import names, pods
 from ai_platform import triton_objects as render
 from ai_platform.autoscaling import TRITON_PENDING, autoscaler
-from ai_platform.manifest import create, create_all
+from ai_platform.manifest import create, create_all, patience
 from ai_platform.priorities import disruption_budget
 from ai_platform.secrets import Secrets, secret
 from ai_platform.settings import Settings, TritonService
@@ -62,9 +62,8 @@ class Triton(pulumi.ComponentResource):
 
     def _opts(self, after: list[pulumi.Resource], budget: int = 0) -> pulumi.ResourceOptions:
         """``budget``: seconds that Pulumi waits, as long as the start-up probe does."""
-        wait = f"{budget + render.GRACE_SECONDS}s"
         return pulumi.ResourceOptions(
             parent=self,
             depends_on=[*self._args.ready, *after],
-            custom_timeouts=pulumi.CustomTimeouts(create=wait, update=wait) if budget else None,
+            custom_timeouts=patience(budget + render.GRACE_SECONDS) if budget else None,
         )

@@ -7,7 +7,7 @@ import pulumi
 from ai_platform import names, pods
 from ai_platform import vllm_objects as render
 from ai_platform.autoscaling import VLLM_WAITING, autoscaler
-from ai_platform.manifest import create
+from ai_platform.manifest import create, patience
 from ai_platform.namespaces import namespace_of
 from ai_platform.priorities import disruption_budget
 from ai_platform.secrets import Secrets, secret
@@ -91,5 +91,4 @@ class Vllm(pulumi.ComponentResource):
 
 def _patience(service: VllmService, settings: Settings) -> dict[str, object]:
     """Pulumi waits as long as the start-up probe does."""
-    budget = f"{render.start(service, settings).budget + render.GRACE_SECONDS}s"
-    return {"custom_timeouts": pulumi.CustomTimeouts(create=budget, update=budget, delete=budget)}
+    return {"custom_timeouts": patience(render.start(service, settings).budget + render.GRACE_SECONDS)}

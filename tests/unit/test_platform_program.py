@@ -8,14 +8,14 @@ import pulumi
 import pytest
 import yaml
 
-from ai_platform import names
+from ai_platform import daemons, names
 from ai_platform.manifest import create
 from ai_platform.program import build, inventory_path
 from ai_platform.reading import read
 from ai_platform.secrets import Secrets
 from bedplate import paths, stack_secrets
 from bedplate.errors import BadInput
-from tests.platform_samples import FILES, batch, inventory, onnx, triton, vllm
+from tests.platform_samples import FILES, batch, host, inventory, onnx, triton, vllm
 from tests.rendered import SECRET, Recorder, find, pod_specs, record
 
 EVERYTHING: dict[str, Any] = {
@@ -212,3 +212,9 @@ def test_values_go_to_pulumi_on_standard_input_only() -> None:
 def test_pulumi_finds_the_virtual_environment_of_the_set_up() -> None:
     runtime = yaml.safe_load((paths.PULUMI / "Pulumi.yaml").read_text())["runtime"]
     assert (paths.PULUMI / runtime["options"]["virtualenv"]).resolve() == paths.ROOT / ".venv"
+
+
+def test_a_rollout_over_more_hosts_may_take_longer() -> None:
+    few, many = ({f"gpu{n}": host("h100-sxm5-80gb") for n in range(count)} for count in (2, 500))
+    told = [daemons.rollout_seconds(read(inventory(hosts))) for hosts in (few, many)]
+    assert told == [602, 1100]
