@@ -60,7 +60,8 @@ class Group:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=None if self._keep else _die_with_parent,  # noqa: PLW1509 - one prctl call, no locks
+                # Not asked to end: an API server whose etcd went first would wait for it.
+                preexec_fn=None if self._keep else die_with_parent(signal.SIGKILL),  # noqa: PLW1509 - no locks
             )
         self._write()
 
@@ -195,6 +196,7 @@ def _resident(pid: int) -> int:
     return 0
 
 
-def _die_with_parent() -> None:
-    """In the child: the kernel sends SIGTERM when the parent's thread ends."""
-    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+def die_with_parent(sent: signal.Signals) -> Callable[[], None]:
+    """For ``preexec_fn``: the kernel sends the child this signal when the parent's thread ends, however it
+    ends."""
+    return lambda: _libc.prctl(_PR_SET_PDEATHSIG, sent)

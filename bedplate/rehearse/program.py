@@ -25,6 +25,7 @@ import yaml
 from bedplate.errors import BedplateError
 from bedplate.rehearse import pulumi_home
 from bedplate.rehearse.pki import write_private
+from bedplate.rehearse.processes import die_with_parent
 
 CANCEL_GRACE = 60.0  # seconds that Pulumi gets to end what is under way and to write its state
 POLL = 0.1
@@ -176,6 +177,7 @@ class Program:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                preexec_fn=die_with_parent(signal.SIGTERM),  # noqa: PLW1509 - one prctl call, no locks
             )
             try:
                 for event in _follow(events, process):

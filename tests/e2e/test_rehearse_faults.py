@@ -1,17 +1,28 @@
 """The rehearsal when things break: killed servers, Ctrl-C, pods that do not fit."""
 
+import contextlib
+import json
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import yaml
-from rehearsals import SMALL_PROGRAM, after_steps, proved, small_session
+from platforms import eventually
+from rehearsals import SMALL_PROGRAM, after_steps, copy_of_lab, proved, small_session
 
+from bedplate import paths
+from bedplate.errors import VERDICT_NO
+from bedplate.rehearse import session as sessions
 from bedplate.rehearse.processes import start_time, stop_recorded
 from bedplate.rehearse.session import Session
 
 pytestmark = pytest.mark.rehearsal
 TEST = "tests/e2e/test_rehearse_faults.py"
+SERVED = 5  # GPUs that the lab's models and repositories take
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +83,58 @@ def test_an_interrupted_up_is_resumed(session: Session, before: set[tuple[str, s
     assert not cut.ok
     assert cut.seconds < 60
     converges(session)
+
+
+def programs_of(folder: Path) -> set[str]:
+    """Names of running programs that were told of ``folder``."""
+    found = set()
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it ended meanwhile
+            program, _, rest = (process / "cmdline").read_bytes().partition(b"\0")
+            if str(folder).encode() in rest:
+                found.add(Path(program.decode()).name)
+    return found
+
+
+def listen_to_ctrl_c() -> None:
+    """A shell starts what runs in the background deaf to it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)])
+def test_nothing_is_left_of_a_command_that_was_ended(tmp_path: Path, sent: signal.Signals, code: int) -> None:
+    """Ctrl-C while Pulumi is at work, and what nobody can catch."""
+    name = f"ended-{sent.name.lower()}"
+    with copy_of_lab(tmp_path, name) as copy:
+        folder = sessions.folder(name)
+        with subprocess.Popen(
+            [sys.executable, "-m", "bedplate", "rehearse", "-i", str(copy)],
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=paths.ROOT,
+            preexec_fn=listen_to_ctrl_c,  # noqa: PLW1509 - one call, no locks
+        ) as command:
+            assert command.stderr
+            next(line for line in command.stderr if "pulumi up" in line)
+            assert eventually(lambda: {"etcd", "kube-apiserver", "pulumi"} <= programs_of(folder))
+            command.send_signal(sent)
+            assert command.wait(90) == code
+        assert eventually(lambda: not programs_of(folder), 90)
+
+
+def test_an_inventory_that_is_one_gpu_too_small_ends_with_the_verdict_and_exit_code_1(tmp_path: Path) -> None:
+    with copy_of_lab(tmp_path, "small") as copy:
+        hardware = copy / "host_vars/lab-gpu1/hardware.yml"
+        text = hardware.read_text()
+        assert text.count("count: 8") == 1
+        hardware.write_text(text.replace("count: 8", f"count: {SERVED - 1}"))
+        words = [sys.executable, "-m", "bedplate", "rehearse", "-i", str(copy), "--json"]
+        done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=paths.ROOT)
+    assert done.returncode == VERDICT_NO, done.stderr
+    told = json.loads(done.stdout)
+    assert told["verdict"] == "does not fit"
+    (reason,) = [entry["sentence"] for entry in told["waiting"] if not entry["may_wait"]]
+    assert "no GPU is left" in reason or "1 GPU is free" in reason
 
 
 def test_a_platform_that_is_one_gpu_too_large(session: Session, before: set[tuple[str, str, str]]) -> None:
