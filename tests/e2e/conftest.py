@@ -9,12 +9,12 @@ import pytest
 from bedplate import paths
 from bedplate.twin.lab import Twin
 
-CONFIGURE = ("test_site.py", "test_storage_faults.py", "test_network_rollback.py")
+CHANGE = ("test_site.py", "test_storage_faults.py", "test_network_rollback.py", "test_platform_changes.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What configures the lab's machines comes after the tests that want them bare."""
-    items.sort(key=lambda item: item.path.name in CONFIGURE)
+    """What changes the lab's machines or the platform comes after the tests that want them as they were."""
+    items.sort(key=lambda item: item.path.name in CHANGE)
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,8 @@ def lab_twin() -> Iterator[LabTwin]:
 
 
 @pytest.fixture(scope="session")
-def platform() -> Iterator[platforms.Platform]:
-    """Production's platform on a real control plane, brought up once for all tests that only look at it
-    or tidy up after themselves."""
-    with platforms.session() as session:
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[platforms.Platform]:
+    """Production's platform on a real control plane, brought up once for all tests; those that change it
+    come last."""
+    with platforms.session(tmp_path_factory.mktemp("inventories")) as session:
         yield platforms.start(session)

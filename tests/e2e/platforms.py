@@ -3,13 +3,14 @@ people with their own certificates, objects that pass every guardrail until one 
 changed."""
 
 import copy
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bedplate import evidence, inventory
+from bedplate import evidence, inventory, paths
 from bedplate.rehearse.client import Api
 from bedplate.rehearse.program import Run
 from bedplate.rehearse.session import Session
@@ -49,9 +50,11 @@ def start(session: Session) -> Platform:
     return Platform(session, up, people, shared["platform_registry"])
 
 
-def session() -> Session:
-    """A session of its own folder, so that nothing else is disturbed."""
-    return Session(inventory.load(Path("inventories") / ENVIRONMENT), name="platform-test", scale=SCALE)
+def session(work: Path) -> Session:
+    """A session of its own folder, so that nothing else is disturbed, on a copy of the inventory in ``work``
+    that tests may change."""
+    copied = shutil.copytree(paths.INVENTORIES / ENVIRONMENT, work / ENVIRONMENT)
+    return Session(inventory.load(copied), name="platform-test", scale=SCALE)
 
 
 def pod(registry: str, namespace: str = "batch", **spec: Any) -> Object:
