@@ -9,6 +9,7 @@ description:
     them once their versions agree.
   - Before anything is installed apt is asked what it would do. A plan that changes the kernel, or that
     removes packages which are not of O(family), is refused, and source and pins stay as they were.
+  - What dpkg has left half done, because a run before was cut off, is finished first.
   - A key that is fetched needs its fingerprint; a source that does not verify is taken away again.
   - In check mode the diff lists every package that would change. Where the source is new its packages are not
     known yet, and only the wishes are listed.
@@ -208,9 +209,13 @@ class Packages:
 
     def planned(self):
         """Arguments for apt and what it would do with them. Raises Refused, AptError."""
+        left = host.unfinished(self.run)
+        if left and not self.module.check_mode:
+            host.finish(self.run)
+        told = [f"{name} half done -> finished" for name in left]
         have = host.installed(self.run)
         if not lacking(self.wishes, have):
-            return [], []
+            return [], told
         names = [wish.name for wish in self.wishes]
         chosen, refusals = choose(self.wishes, have, host.offered(self.run, names))
         if refusals and not self.module.check_mode:
@@ -222,7 +227,7 @@ class Packages:
         refusals = judge(changes, self.wishes, self.module.params["family"], host.held(self.run))
         if refusals:
             raise Refused("\n".join(refusals))
-        return chosen, [str(change) for change in changes]
+        return chosen, [*told, *(str(change) for change in changes)]
 
     def foreseen(self, new_source):
         """Check mode: packages that would change, and those that would be held."""

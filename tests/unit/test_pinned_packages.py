@@ -4,6 +4,7 @@ import base64
 import shutil
 
 import pytest
+from pinned_packages import host
 from pinned_packages.plan import Change, Pin, Wish, choose, judge, lacking, matches, preferences, simulated
 from pinned_packages.source import NotAKey, Source, dearmoured, fingerprints, render, wrong_key
 
@@ -162,3 +163,29 @@ def test_what_is_no_key_is_said_to_be_none(key, damage):
 def test_damaged_armour_is_said_to_be_damaged():
     with pytest.raises(NotAKey, match="armour"):
         dearmoured(b"-----BEGIN PGP PUBLIC KEY BLOCK-----\n" + base64.b64encode(b"x"))
+
+
+@pytest.mark.parametrize(
+    ("status", "journal", "left"),
+    [
+        ("installed", (), []),
+        ("config-files", (), []),
+        ("unpacked", (), ["libcuda1"]),
+        ("half-configured", ("0001",), ["libcuda1"]),
+        ("installed", ("0001", "tmp.i"), ["0001"]),  # cut off before the list itself was written
+        ("installed", ("tmp.i",), []),
+    ],
+)
+def test_what_dpkg_left_half_done_is_seen(tmp_path, monkeypatch, status, journal, left):
+    monkeypatch.setattr(host, "JOURNAL", tmp_path)
+    for name in journal:
+        (tmp_path / name).touch()
+    listing = f"libcuda1:amd64\tinstall\t{status}\t580.178.04-1\nbash\tinstall\tinstalled\t5.2-1\n"
+
+    def said(command):
+        assert command == host.QUERY
+        return 0, listing, ""
+
+    assert host.unfinished(said) == left
+    there = {"libcuda1"} if status == "installed" else set()
+    assert set(host.installed(said)) == {"bash"} | there

@@ -16,10 +16,13 @@ SPLIT = 560  # first branch with the new names
 TOOLKITS = {"13.0": "13.0.2", "12.9": "12.9.1", "12.2": "12.2.2", "11.8": "11.8.0"}
 CUDNN9 = (("9.17.0.29", "13"), ("9.17.0.29", "12"), ("9.10.2.21", "12"), ("9.10.2.21", "11"))
 CUDNN8 = ("8.6.0.163-1+cuda11.8", "8.9.7.29-1+cuda12.2")
+DOCA = ("3.2.3-019000", "3.3.0-012000")
 CONTAINER_TOOLKITS = ("1.19.1", "1.20.0")
 NCCL = ("2.30.4-1+cuda13.0", "2.30.4-1+cuda12.9", "2.21.5-1+cuda12.4", "2.21.5-1+cuda11.0")
 # Where DKMS finds headers it builds; here the finished file is copied, so that modinfo has something to read.
-BUILD = """for folder in /lib/modules/*/build; do
+# A test that wants the power cut in the middle says so by a file.
+BUILD = """if [ -e /run/cut-the-power ]; then rm /run/cut-the-power; kill -KILL $PPID; sleep 2; exit 1; fi
+for folder in /lib/modules/*/build; do
   [ -e "$folder" ] || continue
   mkdir -p "${folder%/build}/updates/dkms"
   cp SOURCE/nvidia.ko "${folder%/build}/updates/dkms/nvidia.ko"
@@ -53,19 +56,15 @@ def packages() -> Iterator[Package]:
     yield from libraries()
     for version in CONTAINER_TOOLKITS:
         yield from container_toolkit(version)
+    for version in DOCA:
+        yield from doca(version)
 
 
 def driver(version: str) -> Iterator[Package]:
     """One driver with everything that has its version."""
     branch, same = version.partition(".")[0], f"(= {version}-1)"
     new = int(branch) >= SPLIT
-    for name in (
-        "libcuda1",
-        "libnvidia-ml1",
-        "nvidia-modprobe",
-        "nvidia-kernel-support",
-        "firmware-nvidia-gsp",
-    ):
+    for name in PARTS:
         yield Package(name, f"{version}-1")
     kernel = f", linux-image-{OTHER_KERNEL}" if version == GREEDY else ""
     needs = f"dkms, nvidia-kernel-support {same}, firmware-nvidia-gsp {same}{kernel}"
@@ -76,10 +75,8 @@ def driver(version: str) -> Iterator[Package]:
         yield Package(
             "nvidia-driver-cuda", f"{version}-1", f"{libraries}, nvidia-persistenced {same}, {either}"
         )
-        yield Package(
-            "nvidia-open", f"{version}-1", f"nvidia-driver-cuda {same}, nvidia-kernel-open-dkms {same}"
-        )
-        yield Package("cuda-drivers", f"{version}-1", f"nvidia-driver-cuda {same}, nvidia-kernel-dkms {same}")
+        for name, module in METAPACKAGES.items():
+            yield Package(name, f"{version}-1", f"nvidia-driver-cuda {same}, {module} {same}")
     else:
         yield Package("nvidia-smi", f"{version}-1", f"libnvidia-ml1 {same}")
     unit = {"/lib/systemd/system/nvidia-persistenced.service": (UNIT.format("persistence").encode(), 0o644)}
@@ -178,3 +175,12 @@ def container_toolkit(version: str) -> Iterator[Package]:
     yield Package("nvidia-container-toolkit-base", f"{version}-1", files=files)
     needs = f"libnvidia-container-tools {same}, nvidia-container-toolkit-base {same}"
     yield Package("nvidia-container-toolkit", f"{version}-1", needs)
+
+
+def doca(version: str) -> Iterator[Package]:
+    """DOCA's network stack: a metapackage that wants exactly the tools of its release, and its own driver."""
+    same = f"(= {version}-1)"
+    yield Package("mlnx-tools", f"{version}-1")
+    yield Package("mlnx-ofed-kernel-dkms", f"{version}-1", "dkms")
+    needs = f"mlnx-tools {same}, mlnx-ofed-kernel-dkms {same}"
+    yield Package("doca-ofed", version, needs)

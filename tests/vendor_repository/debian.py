@@ -69,7 +69,7 @@ def _tar(files: Mapping[str, tuple[bytes, int]]) -> bytes:
             entry = tarfile.TarInfo(path)
             entry.size, entry.mode = len(data), mode
             tar.addfile(entry, io.BytesIO(data))
-    return gzip.compress(stream.getvalue(), mtime=0)
+    return gzip.compress(stream.getvalue(), compresslevel=1, mtime=0)
 
 
 def write(folder: Path, packages: Iterable[Package], origin: str, key: "Key") -> None:

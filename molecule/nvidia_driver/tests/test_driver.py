@@ -1,18 +1,12 @@
 """A host with eight H100 and the defaults of role nvidia_driver, as a person would check it."""
 
 import json
-import sys
-from pathlib import Path
 
 import pytest
-import yaml
+from shared import rerun
+from shared.versions import VERSIONS
 
-sys.path.append(str(Path(__file__).parents[2] / "shared"))
-import rerun
-
-WANTED = yaml.safe_load((Path(__file__).parents[3] / "inventories/_common/versions.yml").read_text())[
-    "version_nvidia_driver"
-]
+WANTED = VERSIONS["version_nvidia_driver"]
 KERNEL = "6.1.0-49-amd64"
 MODULE = f"/lib/modules/{KERNEL}/updates/dkms/nvidia.ko"
 
@@ -130,6 +124,21 @@ def test_check_mode_says_what_a_branch_change_would_do_and_does_nothing(host):
     assert result.rc == 0, result.failures
     assert f"nvidia-driver-cuda {WANTED}-1 -> 595.91.07-1" in result.output
     assert versions(host, "'*'") == before
+
+
+def test_a_change_that_was_cut_off_is_finished_by_the_next_run(host):
+    rerun.machine(host, json.dumps({"gpus": {"2330": 8}}))
+    host.check_output("touch /run/cut-the-power")
+    assert rerun.converge(version_nvidia_driver="595.91.07").rc != 0
+    assert "must manually run 'dpkg --configure -a'" in host.run("apt-get install --yes dpkg").stderr
+    told = rerun.converge(check=True, version_nvidia_driver="595.91.07")
+    assert "half done -> finished" in told.output
+    result = rerun.converge(version_nvidia_driver="595.91.07")
+    assert result.rc == 0, result.failures
+    assert host.check_output("dpkg --audit") == ""
+    assert versions(host, "nvidia-driver-cuda")["nvidia-driver-cuda"] == "595.91.07-1"
+    assert rerun.converge(version_nvidia_driver="595.91.07").changed == 0
+    assert rerun.converge().rc == 0
 
 
 def test_a_branch_change_ends_pinned_and_held_at_the_new_version(host):

@@ -16,6 +16,8 @@ from .plan import Change, simulated
 
 Run = Callable[[Sequence[str]], "tuple[int, str, str]"]
 PREFERENCES = Path("/etc/apt/preferences.d")
+JOURNAL = Path("/var/lib/dpkg/updates")
+UNFINISHED = ("half-installed", "unpacked", "half-configured", "triggers-awaited", "triggers-pending")
 QUERY = ("dpkg-query", "-W", "-f", r"${binary:Package}\t${db:Status-Want}\t${db:Status-Status}\t${Version}\n")
 # Parts of a driver on hold keep each other at the old version: holds are left aside, and plan.judge looks
 # after those of others.
@@ -37,11 +39,29 @@ class AptError(Exception):
 
 def installed(run: Run) -> dict[str, str]:
     """Installed packages: name to version."""
+    return {name: version for name, status, version in _selections(run) if status == "installed"}
+
+
+def unfinished(run: Run) -> list[str]:
+    """Packages that dpkg has left half done because it was cut off, or its own journal; apt does nothing
+    beside them.
+    """
+    left = [name for name, status, _ in _selections(run) if status in UNFINISHED]
+    return left or [file.name for file in list(JOURNAL.glob("[0-9]*"))[:1]]
+
+
+def finish(run: Run) -> None:
+    """Let dpkg end what it has begun. What cannot end is left to the change that follows."""
+    run(("dpkg", "--force-confdef", "--force-confold", "--configure", "--pending"))
+
+
+def _selections(run: Run) -> list[tuple[str, str, str]]:
+    """Name, status and version of every package that dpkg knows."""
     code, output, errors = run(QUERY)
     if code != 0:
         raise AptError(errors.strip())
     rows = [line.split("\t") for line in output.splitlines()]
-    return {name.partition(":")[0]: version for name, _, status, version in rows if status == "installed"}
+    return [(name.partition(":")[0], status, version) for name, _, status, version in rows]
 
 
 def held(run: Run) -> set[str]:
