@@ -4,10 +4,8 @@ import json
 import tomllib
 
 import pytest
-import yaml
 from shared import containers
-
-from bedplate import paths
+from shared.versions import VERSIONS
 
 
 @pytest.fixture(scope="module")
@@ -24,8 +22,8 @@ def effective(host):
 def test_containerd_runs_at_exactly_its_version(host):
     assert host.service("containerd").is_running
     assert host.service("containerd").is_enabled
-    wished = yaml.safe_load((paths.COMMON / "versions.yml").read_text())["version_containerd"]
-    assert host.check_output("ctr version | sed -n '/Server/,$ s/.*Version: *v\\?//p'") == wished
+    said = host.check_output("ctr version | sed -n '/Server/,$ s/.*Version: *v\\?//p'")
+    assert said == VERSIONS["version_containerd"]
 
 
 def test_a_container_sees_the_devices_that_a_description_names(host, image):

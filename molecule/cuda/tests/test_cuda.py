@@ -1,14 +1,8 @@
 """A host with the defaults of role cuda, as a person would check it."""
 
-import sys
-from pathlib import Path
+from shared import rerun
+from shared.versions import VERSIONS
 
-import yaml
-
-sys.path.append(str(Path(__file__).parents[2] / "shared"))
-import rerun
-
-VERSIONS = yaml.safe_load((Path(__file__).parents[3] / "inventories/_common/versions.yml").read_text())
 FIRST, SECOND = VERSIONS["version_cuda"]
 
 

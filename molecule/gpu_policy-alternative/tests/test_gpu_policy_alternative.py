@@ -3,7 +3,7 @@
 from xml.etree import ElementTree as Xml
 
 import pytest
-import rerun
+from shared import rerun
 
 
 def gpus(host):

@@ -4,7 +4,7 @@ import json
 import re
 from xml.etree import ElementTree as Xml
 
-import rerun
+from shared import rerun
 
 PROGRAM = "PYTHONPATH=/usr/local/lib/bedplate python3 -m gpu_policy"
 

@@ -1,13 +1,9 @@
 """A host with two V100 and everything of role nvidia_driver set to something else."""
 
 import json
-import sys
-from pathlib import Path
 
 import pytest
-
-sys.path.append(str(Path(__file__).parents[2] / "shared"))
-import rerun
+from shared import rerun
 
 WANTED = "580.95.05"
 MODULE = "/lib/modules/6.1.0-49-amd64/updates/dkms/nvidia.ko"

@@ -1,17 +1,11 @@
 """A host with GPUs behind NVSwitches and the defaults of role nvlink, as a person would check it."""
 
 import json
-import sys
-from pathlib import Path
 
-import yaml
+from shared import rerun
+from shared.versions import VERSIONS
 
-sys.path.append(str(Path(__file__).parents[2] / "shared"))
-import rerun
-
-WANTED = yaml.safe_load((Path(__file__).parents[3] / "inventories/_common/versions.yml").read_text())[
-    "version_nvidia_driver"
-]
+WANTED = VERSIONS["version_nvidia_driver"]
 UNIT = "nvidia-fabricmanager"
 
 
