@@ -76,7 +76,6 @@ gpus: {description: Number of GPUs that were seen., type: int, returned: always}
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.gpu_policy import hardware
 from ansible.module_utils.gpu_policy.converge import (
     STATE,
     Memory,
@@ -86,6 +85,7 @@ from ansible.module_utils.gpu_policy.converge import (
     converge,
     nvidia_smi,
 )
+from ansible.module_utils.nvidia_packages import flavour, host
 
 ARGUMENTS = {
     "persistence": {"type": "bool", "default": True},
@@ -108,7 +108,7 @@ ARGUMENTS = {
 
 def without_driver(module, reason):
     """No driver answers: nothing to do on a host without GPUs, a failure on any other."""
-    found = hardware.count()
+    found = flavour.gpus(flavour.devices(host.bus()))
     if not found:
         module.exit_json(changed=False, actions=[], waiting=[], gpus=0, msg="this host has no NVIDIA GPU")
     if module.check_mode:  # the driver may come with this very run

@@ -76,7 +76,7 @@ SPEC = {
 def look(given, found):
     """The host as it is."""
     return driver.Situation(
-        gpus=sum(device.kind == flavour.GPU for device in found),
+        gpus=flavour.gpus(found),
         secure_boot=host.secure_boot(),
         enrolled=given["secure_boot"] == "enrolled",
         loaded=host.loaded(),

@@ -1,29 +1,32 @@
 """The host's own program is the module's planner, whole, and it reads what the module is told."""
 
-import re
+import ast
+import sys
+from pathlib import Path
 
 import yaml
 
 from bedplate import paths
 from bedplate.check.roles import specs
+from plugins.filter.program import program_files
 
 ROLE = paths.ROLES / "gpu_policy"
 PLANNER = paths.ROOT / "plugins" / "module_utils" / "gpu_policy"
-NEEDS_NO_HOST_PROGRAM = {"hardware.py"}  # asked by the module where no driver answers
 
 
-def test_every_file_of_the_planner_is_brought_to_the_host() -> None:
-    files = yaml.safe_load((ROLE / "tasks" / "configure.yml").read_text())[0]["config_files"]["files"]
-    brought = {file["path"].rpartition("/")[2] for file in files if "__gpu_policy_program" in file["path"]}
-    assert brought == {file.name for file in PLANNER.glob("*.py")} - NEEDS_NO_HOST_PROGRAM
+def test_the_planner_is_brought_to_the_host_whole() -> None:
+    brought = {Path(file["path"]).name: file["content"] for file in program_files(str(PLANNER), "/usr/local")}
+    assert brought == {file.name: file.read_text() for file in PLANNER.glob("*.py")}
 
 
 def test_what_is_brought_needs_nothing_else() -> None:
-    files = [file for file in PLANNER.glob("*.py") if file.name not in NEEDS_NO_HOST_PROGRAM]
-    imported = {
-        name for file in files for name in re.findall(r"^from \.(\w*) import", file.read_text(), re.M)
-    }
-    assert imported - {""} <= {file.stem for file in files}
+    """Its own files, and what every Python has."""
+    for file in PLANNER.glob("*.py"):
+        imports = [node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.ImportFrom)]
+        own = {node.module for node in imports if node.level == 1 and node.module}
+        assert own <= {other.stem for other in PLANNER.glob("*.py")}
+        foreign = {(node.module or "").partition(".")[0] for node in imports if node.level == 0}
+        assert foreign <= sys.stdlib_module_names
 
 
 def test_module_and_host_are_told_the_same() -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from nvidia_packages import cuda, fabric, fabric_state
+from nvidia_packages import cuda, fabric, fabric_state, host
 from nvidia_packages.driver import (
     Module,
     Situation,
@@ -14,7 +14,7 @@ from nvidia_packages.driver import (
     reboot_reason,
     refusals,
 )
-from nvidia_packages.flavour import Device, choose, devices
+from nvidia_packages.flavour import Device, choose, devices, gpus
 
 from bedplate import paths
 
@@ -39,6 +39,21 @@ def test_gpus_and_switches_are_found_by_vendor_and_class():
     }
     found = [(device.device, device.kind) for device in devices(bus)]
     assert found == [("2330", "gpu"), ("1db5", "gpu"), ("22a3", "nvswitch")]
+
+
+def test_gpus_are_counted_on_the_bus_without_a_driver(tmp_path):
+    cards = {
+        "0000:17:00.0": ("0x10de", "0x2330", "0x030200"),
+        "0000:19:00.0": ("0x10de", "0x22a3", "0x068000"),
+        "0000:1c:00.0": ("0x15b3", "0x1021", "0x020000"),
+    }
+    for address, words in cards.items():
+        folder = tmp_path / "bus/pci/devices" / address
+        folder.mkdir(parents=True)
+        for name, word in zip(("vendor", "device", "class"), words, strict=True):
+            (folder / name).write_text(f"{word}\n")
+    assert gpus(devices(host.bus(tmp_path))) == 1
+    assert gpus(devices(host.bus(tmp_path / "nowhere"))) == 0
 
 
 @pytest.mark.parametrize(

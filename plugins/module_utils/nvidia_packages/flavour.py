@@ -46,6 +46,11 @@ def devices(bus: Mapping[str, Mapping[str, str]]) -> list[Device]:
     return found
 
 
+def gpus(found: Iterable[Device]) -> int:
+    """How many of these devices are GPUs."""
+    return sum(device.kind == GPU for device in found)
+
+
 def choose(
     wished: str, model: str, catalogue: Mapping[str, Mapping[str, Any]], found: Iterable[Device]
 ) -> Flavour:
