@@ -33,6 +33,7 @@ import time
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.nvidia_packages import fabric_state, host
+from ansible.module_utils.units import trouble
 
 SPEC = {
     "version": {"type": "str", "required": True},
@@ -68,8 +69,7 @@ def start(module):
     if not module.check_mode:
         code, _, errors = module.run_command(["systemctl", "restart", unit])
         if code != 0:
-            log = module.run_command(["journalctl", "-u", unit, "-n", "12", "--no-pager", "-o", "cat"])[1]
-            module.fail_json(msg=f"{unit} does not start: {errors.strip()}\n{log}")
+            module.fail_json(msg=f"{unit} does not start: {trouble(module.run_command, [unit], errors)}")
     return True
 
 

@@ -1,5 +1,7 @@
 """A host with eight B200 before its first boot with the driver."""
 
+from shared import rerun
+
 UNIT = "nvidia-fabricmanager"
 
 
@@ -23,3 +25,11 @@ def test_settings_replace_defaults_and_leave_the_others(host):
 def test_it_waits_for_the_driver_and_starts_at_the_next_boot(host):
     assert host.service(UNIT).is_enabled
     assert not host.service(UNIT).is_running
+
+
+def test_a_kernel_that_is_too_old_for_these_switches_is_refused(host):
+    result = rerun.converge(__nvlink_kernel="5.15.0-161-generic")
+    assert result.rc != 0
+    assert "runs kernel 5.15.0-161-generic" in result.failures[0][2]
+    assert "5.17 or later" in result.failures[0][2]
+    assert result.changed == 0
