@@ -13,6 +13,13 @@ WISHED = {
 }
 
 
+def test_nvidias_stack_is_there_at_exactly_its_version_and_held(host):
+    assert host.package("doca-ofed").version == "3.2.3-019000"
+    assert "doca-ofed" in host.check_output("apt-mark showhold").split()
+    assert "3.3.0-012000" in host.check_output("apt-cache madison doca-ofed")
+    assert "0 upgraded, 0 newly installed" in host.check_output("apt-get --simulate dist-upgrade")
+
+
 def test_the_port_is_set(host):
     assert asked(host) == WISHED
 
