@@ -28,7 +28,8 @@ def groups(thresholds: Mapping[str, str]) -> tuple[Group, ...]:
 @cache
 def documents() -> tuple[dict[str, Any], ...]:
     """The rule files as they are written."""
-    return tuple(yaml.safe_load(file.read_text()) for file in sorted(FOLDER.glob("*.yml")))
+    files = sorted(FOLDER.glob("*.yml"))
+    return tuple(yaml.load(file.read_text(), yaml.CSafeLoader) for file in files)
 
 
 def group(document: Mapping[str, Any], thresholds: Mapping[str, str]) -> Group:

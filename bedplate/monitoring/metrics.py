@@ -42,7 +42,8 @@ class Counter:
 @cache
 def known() -> Mapping[str, Metric]:
     """Every metric by name."""
-    documents = (d for file in sorted(FOLDER.glob("*.yml")) for d in yaml.safe_load_all(file.read_text()))
+    texts = (file.read_text() for file in sorted(FOLDER.glob("*.yml")))
+    documents = (document for text in texts for document in yaml.load_all(text, yaml.CSafeLoader))
     return {metric.name: metric for document in documents for metric in _metrics(document)}
 
 

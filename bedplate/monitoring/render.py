@@ -38,7 +38,7 @@ def rule_files(environment: str, found: Iterable[Group]) -> dict[str, str]:
 def document(*found: Group) -> str:
     """Pure: groups as the text of one rule file."""
     body = {"groups": [group.as_group() for group in found]}
-    return yaml.safe_dump(body, sort_keys=False, width=1000, allow_unicode=True)
+    return yaml.dump(body, Dumper=yaml.CSafeDumper, sort_keys=False, width=1000, allow_unicode=True)
 
 
 def write(files: dict[str, str], folder: Path) -> list[Path]:
