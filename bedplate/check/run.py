@@ -10,6 +10,7 @@ from jsonschema.protocols import Validator
 from bedplate.check import (  # noqa: F401  the rules register themselves
     compatibility,
     containers,
+    gateway,
     gpu_policy,
     hosts,
     models,

@@ -9,6 +9,7 @@ from bedplate.check import compatibility
 from tests.inventory_samples import outcome
 from tests.wrong_inventories import (
     containers,
+    gateway,
     gpu_policy,
     gpus,
     hardware,
@@ -32,6 +33,7 @@ CASES = [
         storage,
         models,
         containers,
+        gateway,
         rdma,
         hosts,
         site,

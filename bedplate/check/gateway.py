@@ -1,0 +1,57 @@
+"""Rules of the way in: who may go where, and how it is certified. The planner says what is wrong."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from bedplate.check.problem import Problem
+from bedplate.check.rules import host_rule
+from bedplate.gateway import plan
+
+Data = Mapping[str, Any]
+
+
+@host_rule
+def routes(
+    nginx_gateway_routes: Sequence[Data] = (),
+    nginx_gateway_groups: Sequence[Data] = (),
+    nginx_gateway_upstreams: Sequence[Data] = (),
+) -> Iterator[Problem]:
+    """Routes, groups of clients, and upstreams."""
+    for key, why, remedy in plan.faults(nginx_gateway_routes, nginx_gateway_groups, nginx_gateway_upstreams):
+        yield Problem(key, why, remedy)
+
+
+@host_rule
+def names(nginx_gateway_names: Sequence[str]) -> Iterator[Problem]:
+    """Names by which clients call it."""
+    for key, why, remedy in plan.name_faults(nginx_gateway_names):
+        yield Problem(key, why, remedy)
+
+
+@host_rule
+def shared(nginx_gateway_shared: Data, site_networks: Sequence[Data]) -> Iterator[Problem]:
+    """The address that gateways share lies in a network of the site."""
+    for word in ("address", "network"):
+        if nginx_gateway_shared and not nginx_gateway_shared.get(word):
+            why = f"a shared address needs its {word}"
+            yield Problem(("nginx_gateway_shared",), why, f"add {word}", "")
+    known = [network["name"] for network in site_networks]
+    if nginx_gateway_shared.get("network") and nginx_gateway_shared["network"] not in known:
+        why = "there is no such network"
+        yield Problem(("nginx_gateway_shared", "network"), why, f"write one of {', '.join(known)}")
+
+
+@host_rule
+def lives(
+    pki_days: int = 60, pki_renew_days: int = 20, pki_intermediate_days: int = 1095
+) -> Iterator[Problem]:
+    """A certificate is renewed within its life, and its issuer outlives it."""
+    if not 0 < pki_renew_days < pki_days:
+        why = f"a certificate of {pki_days} days would be renewed at every run, or never"
+        yield Problem(
+            ("pki_renew_days",), why, f"write a third of its life, {max(1, pki_days // 3)}", pki_renew_days
+        )
+    if pki_days * 2 > pki_intermediate_days:
+        why = f"the intermediate lives {pki_intermediate_days} days, and must outlive what it signs by far"
+        remedy = f"write at most {pki_intermediate_days // 2}, or let the intermediate live longer"
+        yield Problem(("pki_days",), why, remedy, pki_days)
