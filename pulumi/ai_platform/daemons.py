@@ -35,7 +35,9 @@ def volumes(directories: dict[str, str]) -> list[Manifest]:
     ]
 
 
-def daemon_set(name: str, container: Manifest, volumes: list[Manifest]) -> Manifest:
+def daemon_set(
+    name: str, container: Manifest, volumes: list[Manifest], namespace: str = names.GPU
+) -> Manifest:
     """One pod per host that its affinity, added by the caller, names. Without it the host is of no use, so
     it is critical."""
     labels = names.labels(name)
@@ -51,7 +53,7 @@ def daemon_set(name: str, container: Manifest, volumes: list[Manifest]) -> Manif
     return {
         "apiVersion": "apps/v1",
         "kind": "DaemonSet",
-        "metadata": names.metadata(name, names.GPU, labels=labels),
+        "metadata": names.metadata(name, namespace, labels=labels),
         "spec": {
             "selector": {"matchLabels": names.selector(name)},
             "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": "10%"}},

@@ -2,7 +2,7 @@
 
 import json
 
-from ai_platform import names, pods
+from ai_platform import daemons, names, pods
 from ai_platform.manifest import Manifest
 from ai_platform.namespaces import namespaces
 from ai_platform.settings import Settings, SharedFiles
@@ -120,7 +120,7 @@ def discovery(settings: Settings) -> list[Manifest]:
         "metadata": names.metadata(DISCOVERY, names.STORAGE, labels=labels),
         "automountServiceAccountToken": False,
     }
-    return [account, config, *_discovery_rights(labels), _discovery_pods(settings, labels)]
+    return [account, config, *_discovery_rights(labels), _discovery_pods(settings)]
 
 
 def _discovery_rights(labels: dict[str, str]) -> list[Manifest]:
@@ -149,7 +149,7 @@ def _discovery_rights(labels: dict[str, str]) -> list[Manifest]:
     ]
 
 
-def _discovery_pods(settings: Settings, labels: dict[str, str]) -> Manifest:
+def _discovery_pods(settings: Settings) -> Manifest:
     hosts = sorted({host for members in settings.tier_hosts.values() for host in members})
     mounts = [
         {"name": tier, "mountPath": VOLUMES.format(tier=tier), "mountPropagation": "HostToContainer"}
@@ -180,26 +180,9 @@ def _discovery_pods(settings: Settings, labels: dict[str, str]) -> Manifest:
         {"name": tier, "hostPath": {"path": VOLUMES.format(tier=tier), "type": "Directory"}}
         for tier in settings.tiers
     ]
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "DaemonSet",
-        "metadata": names.metadata(DISCOVERY, names.STORAGE, labels=labels),
-        "spec": {
-            "selector": {"matchLabels": names.selector(DISCOVERY)},
-            "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": "10%"}},
-            "template": {
-                "metadata": {"labels": labels},
-                "spec": {
-                    "serviceAccountName": DISCOVERY,
-                    "automountServiceAccountToken": True,
-                    "enableServiceLinks": False,
-                    "priorityClassName": "system-node-critical",
-                    "tolerations": pods.everywhere(),
-                    "affinity": {"nodeAffinity": pods.on_hosts(hosts)},
-                    "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
-                    "containers": [container],
-                    "volumes": [{"name": "config", "configMap": {"name": DISCOVERY}}, *volumes],
-                },
-            },
-        },
-    }
+    config = {"name": "config", "configMap": {"name": DISCOVERY}}
+    daemon = daemons.daemon_set(DISCOVERY, container, [config, *volumes], names.STORAGE)
+    pod = daemon["spec"]["template"]["spec"]
+    pod |= {"serviceAccountName": DISCOVERY, "automountServiceAccountToken": True}
+    pod["affinity"] = {"nodeAffinity": pods.on_hosts(hosts)}
+    return daemon
