@@ -101,7 +101,10 @@ def listen_to_ctrl_c() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)])
+@pytest.mark.parametrize(
+    ("sent", "code"),
+    [(signal.SIGINT, 130), pytest.param(signal.SIGKILL, -signal.SIGKILL, marks=pytest.mark.long)],
+)
 def test_nothing_is_left_of_a_command_that_was_ended(tmp_path: Path, sent: signal.Signals, code: int) -> None:
     """Ctrl-C while Pulumi is at work, and what nobody can catch."""
     name = f"ended-{sent.name.lower()}"
@@ -122,6 +125,7 @@ def test_nothing_is_left_of_a_command_that_was_ended(tmp_path: Path, sent: signa
         assert eventually(lambda: not programs_of(folder), 90)
 
 
+@pytest.mark.long
 def test_an_inventory_that_is_one_gpu_too_small_ends_with_the_verdict_and_exit_code_1(tmp_path: Path) -> None:
     with copy_of_lab(tmp_path, "small") as copy:
         hardware = copy / "host_vars/lab-gpu1/hardware.yml"
