@@ -3,9 +3,9 @@
 
     .venv/bin/python scripts/bench_monitoring.py [--hosts 8 --hosts 100 --hosts 1000] [--record lab]
 
-A real Prometheus reads made series of hosts with eight GPUs (every field of dcgm-counters.csv, 144 NVLinks,
-nine disks, what else rules read of a host) and evaluates all rules with the expectations of as many hosts.
-Other work on the machine lengthens times.
+A real Prometheus reads, from one address for every fifty hosts, made series of hosts with eight GPUs (every
+field of dcgm-counters.csv, 144 NVLinks, nine disks, what else rules read of a host) and evaluates all rules
+with the expectations of as many hosts. Other work on the machine lengthens times.
 """
 
 import json
@@ -14,7 +14,7 @@ import tempfile
 import time
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -28,10 +28,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from bedplate import evidence
 from bedplate.console import out, progress
 from bedplate.inventory import Inventory
-from bedplate.monitoring import catalogue, expected, metrics, thresholds
+from bedplate.monitoring import catalogue, expected, metrics, render, thresholds
 from tests.monitoring_run import Program, free_port, serve, wait
 
 GPUS, LINKS, DISKS, INTERVAL = 8, 144, 9, 30
+TOGETHER = 50  # hosts behind one address: one of a thousand is no scrape that anybody has
 COMMAND = "python scripts/bench_monitoring.py --record {}"
 GPU_FIELDS = tuple(c.field for c in metrics.counters() if c.kind != "label" and "NVSWITCH" not in c.field)
 
@@ -59,14 +60,14 @@ def fleet(hosts: int) -> Inventory:
     return Inventory("bench", Path("bench"), dict.fromkeys(names, values), {"all": names})
 
 
-def exposition(hosts: int) -> Iterator[str]:
-    """The text of every host's exporters, all well."""
+def exposition(hosts: Iterable[int]) -> Iterator[str]:
+    """The text of these hosts' exporters, all well."""
     known = metrics.known()
     plain = [name for name, metric in known.items() if metric.exporter == "node" and not metric.labels]
     disks = [
         name for name, metric in known.items() if metric.exporter == "node" and "device" in metric.labels
     ]
-    for number in range(hosts):
+    for number in hosts:
         node = f'node="gpu{number}"'
         yield from (f'up{{job="{job}",{node}}} 1' for job in ("node", "dcgm"))
         for gpu in range(GPUS):
@@ -82,30 +83,35 @@ def exposition(hosts: int) -> Iterator[str]:
         yield f'bedplate_md_members_missing{{{node},array="bedplate-hot"}} 0'
 
 
-def exporter(hosts: int) -> ThreadingHTTPServer:
-    """Serves the text."""
-    body = ("\n".join(exposition(hosts)) + "\n").encode()
+def exporter(hosts: int) -> tuple[ThreadingHTTPServer, list[str]]:
+    """Serves the texts, and says at which paths."""
+    starts = range(0, hosts, TOGETHER)
+    bodies = {
+        f"/{start}": ("\n".join(exposition(range(start, min(start + TOGETHER, hosts)))) + "\n").encode()
+        for start in starts
+    }
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(200)
             self.send_header("Content-Type", "text/plain; version=0.0.4")
             self.end_headers()
-            self.wfile.write(body)
+            self.wfile.write(bodies[self.path])
 
         def log_message(self, format: str, *args: object) -> None:
             """Nothing on the terminal."""
 
-    return serve(Handler)
+    return serve(Handler), list(bodies)
 
 
 def measure(hosts: int, folder: Path) -> Cost:
     """Run Prometheus over the fleet until every group of rules was evaluated over a full window."""
     shared = thresholds.written(yaml.safe_load(thresholds.FILE.read_text()))
-    groups = [expected.group(fleet(hosts)), *catalogue.groups(shared)]
+    groups = [*render.parts(expected.group(fleet(hosts))), *catalogue.groups(shared)]
     rules = yaml.dump({"groups": [group.as_group() for group in groups]}, Dumper=yaml.CSafeDumper)
     (folder / "rules.yml").write_text(rules)
-    source = exporter(hosts)
+    source, pages = exporter(hosts)
+    address = f"127.0.0.1:{source.server_port}"
     web = f"127.0.0.1:{free_port()}"
     pace = {
         "scrape_interval": f"{INTERVAL}s",
@@ -116,7 +122,9 @@ def measure(hosts: int, folder: Path) -> Cost:
         {
             "job_name": "fleet",
             "honor_labels": True,
-            "static_configs": [{"targets": [f"127.0.0.1:{source.server_port}"]}],
+            "static_configs": [
+                {"targets": [address], "labels": {"__metrics_path__": page}} for page in pages
+            ],
         },
         {"job_name": "prometheus", "static_configs": [{"targets": [web]}]},
     ]
