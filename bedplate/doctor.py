@@ -11,6 +11,7 @@ from pathlib import Path
 from bedplate.tools import golang, locate, spec
 
 NEEDED_MEMORY_GIB = 4  # the rehearsal's control plane and the program beside it
+NEEDED_SET = "rehearsal"  # programs of the other sets are for tests and scenarios
 PACKAGES = ("ansible-core", "ansible-runner", "pulumi", "pulumi-kubernetes", "cryptography")
 SYSTEM = {  # program: what it is for
     "ssh": "hosts and the twin",
@@ -83,9 +84,8 @@ def _tools() -> Iterator[Check]:
     for found in locate.find(spec.load().values(), go):
         name = found.program.name
         if found.path is None:
-            yield Check(
-                name, "missing", f"{found.version} is not built", f"run `bedplate tools build {name}`"
-            )
+            state = "missing" if found.program.set == NEEDED_SET else "absent"
+            yield Check(name, state, f"{found.version} is not built", f"run `bedplate tools build {name}`")
         else:
             whose = "our build" if found.source == "built" else "of this machine"
             yield Check(name, "ok", f"{found.version}, {whose} ({found.path})")
