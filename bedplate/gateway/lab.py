@@ -132,7 +132,8 @@ class Lab:
     def renew(self) -> None:
         """A new key and certificate of the gateway."""
         key = ec.generate_private_key(ec.SECP256R1())
-        chain = [self.intermediate.sign(NAME, key, usage="server"), self.intermediate.certificate]
+        name = self.values.get("nginx_gateway_names", [NAME])[0]
+        chain = [self.intermediate.sign(name, key, usage="server"), self.intermediate.certificate]
         place = self.folder / "certificate"
         secret = key.private_bytes(PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
         (place / "key.pem").write_bytes(secret)

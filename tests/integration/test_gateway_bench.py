@@ -25,7 +25,7 @@ def gateway(*words: str) -> dict[str, float]:
 def test_half_a_minute_of_steady_load_has_no_error() -> None:
     """make long runs ten minutes of it: bedplate gateway soak."""
     found = gateway("soak", "--seconds", "30", "--clients", "4")
-    assert found["errors"] == 0 and found["requests"] > 100 and found["reloads"] >= 5
+    assert found["errors"] == 0 and found["requests"] > 100 and found["reloads"] >= 4
     assert found["revoked_after"] < 10
 
 
