@@ -60,7 +60,7 @@ def bench(
             "1/s",
             f">= {LEAST_PER_SECOND}",
         ),
-        ("handshakes", "New connections with mutual TLS per second", found.handshakes_per_second, "1/s", ""),
+        ("new_connections", "New connections per second", found.handshakes_per_second, "1/s", ""),
         ("p50", "Half of all answers come within", found.p50_ms, "ms", ""),
         ("p99", "99 of 100 answers come within", found.p99_ms, "ms", ""),
         ("failed", "Requests that failed under full load", found.failed, "requests", "== 0"),
