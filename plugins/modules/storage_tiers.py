@@ -152,14 +152,16 @@ def main():
         )
     for note in result.notes:
         module.warn(note)
+    # In check mode the host is as it was: what would be made is still to be measured and backed up.
+    made, locked = (result.created, result.encrypted) if module.check_mode else ([], [])
     module.exit_json(
         changed=bool(result.actions),
         plan=[a.line for a in result.actions],
         actions=[a.as_dict() for a in result.actions],
         notes=list(result.notes),
         created=result.created,
-        unmeasured=_unmeasured(result.host, params["results"]),
-        headers=[] if module.check_mode else headers.due(result.host, places),
+        unmeasured=_unmeasured(result.host, params["results"]) + made,
+        headers=headers.due(result.host, places) + [{"tier": tier} for tier in locked],
         diff=_diffs(result.actions),
     )
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from . import observe
-from .actions import Action, MakeFilesystem
+from .actions import Action, FormatLuks, MakeFilesystem
 from .apply import apply
 from .model import Host, Tier
 from .observe import Places
@@ -35,6 +35,11 @@ class Result:
     def created(self) -> list[str]:
         """Tiers whose filesystem was made."""
         return [a.tier for a in self.actions if isinstance(a, MakeFilesystem)]
+
+    @property
+    def encrypted(self) -> list[str]:
+        """Tiers whose LUKS container was made."""
+        return [a.tier for a in self.actions if isinstance(a, FormatLuks)]
 
 
 def converge(tiers: Sequence[Tier], settings: Settings, places: Places, check: bool) -> Result:
