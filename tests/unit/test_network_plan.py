@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from vlan_network.model import NETPLAN, Live, LiveRoute, Observed, WayIn
 from vlan_network.plan import plan
+from vlan_network.probe import targets
 from vlan_network.render import render
 
 from tests.network_samples import (
@@ -352,3 +353,15 @@ def test_whatever_reaches_the_management_nic_is_armed(first, second):
         todo = plan(desired(**inventory), observed)
         assert bool(todo.cuts) == ("mgmt0" in todo.touched)
         observed = apply(observed, todo)
+
+
+def test_a_host_that_is_a_gateway_has_no_route_by_way_of_itself_and_asks_nobody():
+    """Routes of the others keep their metric, so that all hosts of a network agree."""
+    networks = [dict(network) for network in NETWORKS]
+    networks[0]["gateway"] = ADDRESSES["management"]
+    networks[1]["gateway"] = "10.20.0.1"
+    wanted = desired(networks=networks, routes=[{"to": "10.99.0.0/16", "via": ADDRESSES["cluster"]}])
+    assert [(r.to, r.via, r.metric) for d in wanted.devices for r in d.routes] == [
+        ("0.0.0.0/0", "10.20.0.1", 200)
+    ]
+    assert [t.address for t in targets(wanted, {})] == ["10.20.0.1"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from ipaddress import ip_address, ip_interface, ip_network
 from typing import Any
 
@@ -86,7 +87,7 @@ def _with_networks(
         if interface is None:
             continue
         found.append(interface)
-        if network.get("gateway"):
+        if network.get("gateway") and not _is_own(network["gateway"], [interface]):
             if ip_address(network["gateway"]) not in subnet:
                 wrong.append(
                     Refusal(
@@ -100,6 +101,11 @@ def _with_networks(
     return _replace(
         device, addresses=tuple(found), routes=tuple(routes), networks=tuple(n["name"] for n in networks)
     )
+
+
+def _is_own(gateway: str, addresses: Sequence[str]) -> bool:
+    """Whether the host is that gateway: it has no route by way of itself, and nobody to ask."""
+    return ip_address(gateway) in {ip_interface(address).ip for address in addresses}
 
 
 def _interface(name: str, address: str, subnet: str, wrong: list[Refusal]) -> str | None:
@@ -129,7 +135,8 @@ def _add_routes(devices: list[Device], routes: list[Data], wrong: list[Refusal])
         route = Route(str(ip_network(data["to"])), str(via), int(data.get("metric") or METRIC))
         for index, device in enumerate(devices):
             if any(via in ip_interface(address).network for address in device.addresses):
-                devices[index] = _replace(device, routes=(*device.routes, route))
+                if not _is_own(route.via, device.addresses):
+                    devices[index] = _replace(device, routes=(*device.routes, route))
                 break
         else:
             wrong.append(
