@@ -95,11 +95,9 @@ def apply(observed: Observed, todo: Plan) -> Observed:
         p: observe.claims_of_networkd(t) for p, t in files.items() if p.endswith((".network", ".netdev"))
     }
     commands = [command for action in todo.actions for command in action.commands]
-    restart = ("systemctl", "restart", "systemd-networkd.service") in commands
-    networkd = Networkd(files, {} if restart else observed.files, devices, list(observed.routes))
-    if restart:
-        networkd.reload(list(devices))
-    elif ("networkctl", "reload") in commands:
+    known = {} if ("systemctl", "restart", "systemd-networkd.service") in commands else observed.files
+    networkd = Networkd(files, known, devices, list(observed.routes))
+    if not known or ("networkctl", "reload") in commands:
         networkd.reload(again)
     return replace(
         observed, files=files, claims=claims, devices=devices, routes=tuple(networkd.routes), networkd=True

@@ -64,7 +64,7 @@ def test_a_bond_is_built_from_its_members():
 CHANGES = {
     "another VLAN id makes the device anew": (
         {"networks": network("cluster", vlan=21)},
-        ["remove device cluster", "restart systemd-networkd"],
+        ["remove device cluster", "restart systemd-networkd", "configure data0 anew"],
         "",
     ),
     "another address": (
@@ -74,7 +74,7 @@ CHANGES = {
     ),
     "a network goes": (
         {"addresses": {k: v for k, v in ADDRESSES.items() if k != "business"}},
-        ["remove device business", "restart systemd-networkd"],
+        ["remove device business", "restart systemd-networkd", "configure data0 anew"],
         "",
     ),
     "a smaller MTU shrinks from above": (
@@ -114,6 +114,7 @@ CHANGES = {
             "remove device cluster",
             "set MTU of data1 from 1500 to 9000",
             "restart systemd-networkd",
+            "configure data0, data1 anew",
         ],
         "",
     ),
@@ -271,6 +272,7 @@ def test_undo_removes_what_is_new_and_brings_back_what_was():
     assert [action.says for action in todo.undo] == [
         "remove device cluster",
         "restart systemd-networkd",
+        "configure data0 anew",
     ]
 
 

@@ -19,10 +19,10 @@ def forward(case: Situation, touched: tuple[str, ...], files_change: bool) -> tu
     if not case.observed.networkd:
         start = ("systemctl", "enable", "--now", "systemd-networkd.service")
         steps.append(Action("start systemd-networkd", (start,)))
-    kept = {d.name for d in case.desired.devices if case.kept(d)}
     if steps or files_change or touched:
-        steps += _configure([name for name in touched if name in kept], restart=bool(case.removed))
-    return tuple(steps)
+        steps.append(_read_again(restart=bool(case.removed)))
+    kept = {d.name for d in case.desired.devices if case.kept(d)}
+    return (*steps, *_reconfigure([name for name in touched if name in kept]))
 
 
 def backward(case: Situation, touched: tuple[str, ...]) -> tuple[Action, ...]:
@@ -39,7 +39,7 @@ def backward(case: Situation, touched: tuple[str, ...]) -> tuple[Action, ...]:
     below |= {member for name in case.removed for member in case.members(name)}
     again = dict.fromkeys([*(case.now(name) for name in touched), *sorted(below)])
     there = [name for name in again if name in case.observed.devices and name not in case.removed]
-    return (*steps, *_configure(there, restart=bool(new)))
+    return (*steps, _read_again(restart=bool(new)), *_reconfigure(there))
 
 
 def _mtu(case: Situation) -> list[Action]:
@@ -76,16 +76,17 @@ def _set_mtu(name: str, old: int, new: int) -> Action:
     return Action(f"set MTU of {name} from {old} to {new}", (command,))
 
 
-def _configure(names: list[str], *, restart: bool) -> list[Action]:
-    """Let systemd-networkd read its files and configure the devices ``names``.
-
-    A removed device must be made from its new file, and on a reload systemd-networkd 250 to 256 makes a VLAN
-    with the id that it knew (github.com/systemd/systemd/issues/34907). A restart configures every device by
-    itself: asked for one in the middle of that, it took the members of a new bond away from it again.
+def _read_again(*, restart: bool) -> Action:
+    """A removed device must be made from its new file, and on a reload systemd-networkd 250 to 256 makes a
+    VLAN with the id that it knew (github.com/systemd/systemd/issues/34907). A restart leaves devices that
+    stay, and their addresses, as they are.
     """
     if restart:
-        return [Action("restart systemd-networkd", (("systemctl", "restart", "systemd-networkd.service"),))]
-    steps = [Action("reload systemd-networkd", (("networkctl", "reload"),))]
-    if names:
-        steps.append(Action(f"configure {', '.join(names)} anew", (("networkctl", "reconfigure", *names),)))
-    return steps
+        return Action("restart systemd-networkd", (("systemctl", "restart", "systemd-networkd.service"),))
+    return Action("reload systemd-networkd", (("networkctl", "reload"),))
+
+
+def _reconfigure(names: list[str]) -> tuple[Action, ...]:
+    if not names:
+        return ()
+    return (Action(f"configure {', '.join(names)} anew", (("networkctl", "reconfigure", *names),)),)
