@@ -1,6 +1,6 @@
-"""Stand-in for role pki: certificates of a host that ships and collects. python -m tests.audit_certificates FOLDER NAME.
+"""Stand-in for role pki: certificates of a host that ships and collects.
 
-It shows neither renewal nor revocation.
+``python -m tests.audit_certificates FOLDER NAME``. It shows neither renewal nor revocation.
 """
 
 import shutil

@@ -79,7 +79,7 @@ def _set_mtu(name: str, old: int, new: int) -> Action:
 def _read_again(*, restart: bool) -> Action:
     """A removed device must be made from its new file, and on a reload systemd-networkd 250 to 256 makes a
     VLAN with the id that it knew (github.com/systemd/systemd/issues/34907). A restart leaves devices that
-    stay, and their addresses, as they are.
+    stay, and their addresses, as they are: they are configured one by one after it.
     """
     if restart:
         return Action("restart systemd-networkd", (("systemctl", "restart", "systemd-networkd.service"),))
