@@ -19,7 +19,9 @@ MIB = 1024**2
 GIB = 1024**3
 SYSTEM_DISK = 8 * GIB  # sparse; holds the image and, later, container images
 DATA_DISK_SCALE = 8000
-DATA_DISK_MIN = 512 * MIB  # mkfs.xfs refuses file systems below 300 MiB; room for md and LUKS headers
+# With a stripe mkfs.xfs makes eight groups, and its log of 64 MiB must fit into one: not below 560 MiB. The
+# rest is room for the headers of md and LUKS.
+DATA_DISK_MIN = 640 * MIB
 DATA_DISK_MAX = 1 * GIB
 DISK_CLASSES = ("nvme", "ssd", "hdd")
 
@@ -130,7 +132,7 @@ def parse_speed(text: str) -> int:
 
 
 def scaled(real_bytes: int, *, system: bool = False) -> int:
-    """Size of a disk in the twin: one 8,000th, between 512 MiB and 1 GiB, whole MiB; system disks all 8 GiB.
+    """Size of a disk in the twin: one 8,000th, between 640 MiB and 1 GiB, whole MiB; system disks all 8 GiB.
 
     Monotone, so a larger disk is never the smaller one in the twin.
     """

@@ -63,7 +63,7 @@ def test_scaling_keeps_the_order_and_the_bounds(one: int, other: int) -> None:
     small, large = sorted((one, other))
     assert spec.scaled(small) <= spec.scaled(large)
     for size in (spec.scaled(small), spec.scaled(large)):
-        assert 512 * MIB <= size <= GIB
+        assert 640 * MIB <= size <= GIB
         assert size % MIB == 0
 
 
