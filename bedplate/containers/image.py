@@ -71,6 +71,7 @@ rm -rf /etc/apt/sources.list /etc/apt/sources.list.d/* /var/lib/apt/lists/*
 echo 'deb [trusted=yes] file:/srv/packages ./' > /etc/apt/sources.list
 apt-get update
 : > /etc/machine-id
+rm -f /var/lib/dbus/machine-id
 systemctl mask systemd-udevd.service systemd-modules-load.service getty.target console-getty.service
 """
 

@@ -13,6 +13,7 @@ chmod 440 "$root/etc/sudoers.d/twin"
 chroot "$root" systemctl --quiet enable systemd-networkd.service twin-seed.service
 echo 'LABEL=bedplate-root / ext4 defaults,errors=remount-ro 0 1' >"$root/etc/fstab"
 : >"$root/etc/machine-id"                 # every machine makes its own
+rm -f "$root/var/lib/dbus/machine-id"      # systemd would give all of them the image's
 rm -f "$root"/etc/ssh/ssh_host_*          # the seed brings them, so that they are known beforehand
 rm -f "$root/etc/hostname"
 
