@@ -11,7 +11,7 @@ from bedplate import paths, playbook
 from bedplate.errors import BAD_INPUT, BedplateError
 from bedplate.playbook import Event
 
-sys.path.append(str(paths.ROOT / "plugins" / "module_utils"))
+sys.path.append(str(paths.MODULE_UTILS))
 
 import audit_chain
 from audit_chain import Break, Head, Verdict

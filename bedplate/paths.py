@@ -9,6 +9,7 @@ COMMON = INVENTORIES / "_common"
 ROLES = ROOT / "roles"
 PLAYBOOKS = ROOT / "playbooks"
 PULUMI = ROOT / "pulumi"
+MODULE_UTILS = ROOT / "plugins" / "module_utils"
 TOOLS = ROOT / "tools"
 
 

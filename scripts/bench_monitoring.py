@@ -29,7 +29,8 @@ from bedplate import evidence
 from bedplate.console import out, progress
 from bedplate.inventory import Inventory
 from bedplate.monitoring import catalogue, expected, metrics, render, thresholds
-from tests.monitoring_run import Program, free_port, serve, wait
+from bedplate.ports import free_port
+from tests.monitoring_run import Program, serve, wait
 
 GPUS, LINKS, DISKS, INTERVAL = 8, 144, 9, 30
 TOGETHER = 50  # hosts behind one address: one of a thousand is no scrape that anybody has

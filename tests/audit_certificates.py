@@ -15,15 +15,17 @@ def make(folder: Path, name: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     authority = Authority(folder / "authority", "stand-in")
     shutil.copy(authority.certificate, folder / "trust.pem")
-    _live(folder / "audit/live", authority.client(name))
-    _live(folder / "server/live", authority.server(name, [name]))
+    live(folder / "audit/live", authority.client(name))
+    live(folder / "server/live", authority.server(name, [name]))
     shutil.rmtree(folder / "authority")
 
 
-def _live(folder: Path, pair: Pair) -> None:
+def live(folder: Path, pair: Pair) -> Path:
+    """A certificate as role pki leaves it."""
     folder.mkdir(parents=True)
     shutil.copy(pair.certificate, folder / "chain.pem")
     shutil.copy(pair.key, folder / "key.pem")
+    return folder
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from dataclasses import dataclass, field
@@ -14,15 +13,11 @@ import audit_chain
 import jinja2
 
 from bedplate import paths
-from bedplate.rehearse.pki import Authority, Pair
+from bedplate.ports import free_port
+from bedplate.rehearse.pki import Authority
+from tests.audit_certificates import live
 
 ROLE = paths.ROLES / "audit_log"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass
@@ -48,17 +43,10 @@ class AuditSite:
             "localhost", ["localhost"], also_client=True
         )
         self.authority = authority.certificate
-        self.live, self.strange = self._live("live", pair), self._live("strange", stranger)
+        self.live, self.strange = live(self.folder / "live", pair), live(self.folder / "strange", stranger)
         self.render("shipper")
         self.render("collector")
         self.render("kubernetes")
-
-    def _live(self, name: str, pair: Pair) -> Path:
-        """A certificate as role pki leaves it."""
-        (self.folder / name).mkdir()
-        shutil.copy(pair.certificate, self.folder / name / "chain.pem")
-        shutil.copy(pair.key, self.folder / name / "key.pem")
-        return self.folder / name
 
     def render(self, name: str, certificate: Path | None = None) -> None:
         """Write NAME.conf as the role does."""

@@ -3,7 +3,6 @@ loud, and a receiver that keeps what it is told. Everything listens on 127.0.0.1
 
 import json
 import re
-import socket
 import subprocess
 import threading
 import time
@@ -18,6 +17,7 @@ from typing import Any
 import yaml
 
 from bedplate.monitoring.model import Group
+from bedplate.ports import free_port
 
 SECONDS = {"m": 60, "h": 3600, "d": 86400}
 # Times shorter. A window must outlast a restart of Prometheus, a wait one that a busy machine scrapes late.
@@ -37,12 +37,6 @@ def faster(group: Group) -> dict[str, Any]:
 
 def _shorter(text: str, times: int) -> str:
     return re.sub(r"(\d+)([mhd])", lambda part: f"{int(part[1]) * SECONDS[part[2]] // times}s", text)
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 class _Quiet(BaseHTTPRequestHandler):

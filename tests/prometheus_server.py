@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import socket
 import subprocess
 import time
 import urllib.parse
@@ -16,6 +15,7 @@ from typing import Any
 
 from bedplate.monitoring import metrics
 from bedplate.monitoring.metrics import Metric
+from bedplate.ports import free_port
 
 BEGIN, STEP, STEPS = 1_700_000_000, 60, 60
 END = BEGIN + STEP * STEPS
@@ -113,7 +113,7 @@ def server(folder: Path, text: str) -> Iterator[str]:
     subprocess.run(blocks, check=True, capture_output=True, env=os.environ | scratch)
     config = folder / "prometheus.yml"
     config.write_text("{}\n")
-    port = _free_port()
+    port = free_port()
     address = f"127.0.0.1:{port}"
     command = [
         "prometheus",
@@ -154,9 +154,3 @@ def _wait(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
         except OSError:
             time.sleep(0.1)
     raise AssertionError(f"Prometheus did not become ready:\n{log.read_text()[-2000:]}")
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])

@@ -15,7 +15,8 @@ from statistics import median
 from typing import Any
 
 from bedplate.errors import BedplateError
-from bedplate.gateway.lab import Lab, free_port
+from bedplate.gateway.lab import Lab
+from bedplate.ports import free_ports
 
 CIPHER = "ECDHE-ECDSA-AES128-GCM-SHA256"
 SERVER = "localhost"  # ApacheBench says the name that it looks up
@@ -116,7 +117,7 @@ def gateway(folder: Path, behind: int, **change: Any) -> Lab:
 
 def bench(folder: Path, pairs: int, requests: int, clients: int) -> Result:
     """Pairs of runs, gateway and bare nginx in turn, then new handshakes. Raises BedplateError."""
-    behind, bare = free_port(), free_port()
+    behind, bare = free_ports(2)
     with ExitStack() as stack:
         text = BEHIND.format(folder=folder / "behind", port=behind, text="token " * 40)
         stack.enter_context(nginx(folder / "behind", text))

@@ -21,19 +21,13 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from bedplate.errors import BedplateError
 from bedplate.gateway.render import ROLE, configuration
+from bedplate.ports import free_ports
 
 NAME = "gateway.example.internal"
 PEM = serialization.Encoding.PEM
 Key = Any  # any kind of private key that cryptography has
 DIGESTS: dict[str, hashes.SHA256 | hashes.SHA384] = {"sha256": hashes.SHA256(), "sha384": hashes.SHA384()}
 USAGES = {"server": ExtendedKeyUsageOID.SERVER_AUTH, "client": ExtendedKeyUsageOID.CLIENT_AUTH}
-
-
-def free_port() -> int:
-    """A TCP port on which nobody listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass
@@ -115,7 +109,7 @@ class Lab:
 
     def __init__(self, folder: Path, **values: Any) -> None:
         self.folder, self.values = folder, values
-        self.port, self.health = free_port(), free_port()
+        self.port, self.health = free_ports(2)
         self.root = Authority("Lab root")
         self.intermediate = Authority("Lab intermediate", self.root)
         self.trusted = [self.root, self.intermediate]

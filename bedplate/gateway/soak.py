@@ -16,7 +16,8 @@ from cryptography import x509
 
 from bedplate.console import Step
 from bedplate.gateway.bench import BEHIND, SERVER, gateway, nginx
-from bedplate.gateway.lab import Lab, free_port
+from bedplate.gateway.lab import Lab
+from bedplate.ports import free_ports
 
 RELOAD_SECONDS = 10.0
 PAUSE = 0.004  # seconds between two requests of a client
@@ -102,7 +103,7 @@ def asking(lab: Lab, pair: Path, clients: int) -> Iterator[Counts]:
 def soak(folder: Path, seconds: float, clients: int, step: Step) -> Outcome:
     """Load for ``seconds``; a reload with a new certificate every ten of them, one server gone for a while,
     and a client revoked near the end. Raises BedplateError when the gateway cannot be started or reloaded."""
-    ports = [free_port(), free_port()]
+    ports = free_ports(2)
     texts = [BEHIND.format(folder=folder / f"behind{n}", port=port, text="t") for n, port in enumerate(ports)]
     servers = [{"address": f"127.0.0.1:{port}"} for port in ports]
     both = [{"name": "api", "servers": servers}]

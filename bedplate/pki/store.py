@@ -9,7 +9,6 @@ clients/NAME/           what a client gets
 """
 
 import json
-import os
 import re
 import time
 from collections import defaultdict
@@ -25,6 +24,7 @@ from cryptography.x509.oid import NameOID
 
 from bedplate.errors import BedplateError
 from bedplate.pki.plan import Crl, Generation
+from bedplate.private_files import write_private
 
 STATE, REVOKED, ISSUED = "authority.json", "revoked.json", "issued"
 CLIENT_NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?")
@@ -69,13 +69,7 @@ def write_state(folder: Path, new: State) -> None:
 def write(file: Path, text: str) -> None:
     """A private file, whole or not at all."""
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    partial = file.with_name(f".{file.name}.partial")
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-    partial.replace(file)
+    write_private(file, text.encode())
 
 
 def generation(folder: Path, number: int) -> Generation:

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bedplate.ports import free_ports
 from bedplate.rehearse import kubeconfig, pki, templates
 from bedplate.rehearse.client import Api
-from bedplate.rehearse.processes import Command, Group, free_ports, stop_recorded
+from bedplate.rehearse.processes import Command, Group, stop_recorded
 
 ADDRESS = "127.0.0.1"
 SERVICE_RANGE = "10.96.0.0/16"

@@ -4,7 +4,8 @@ import base64
 import json
 from pathlib import Path
 
-from bedplate.rehearse.pki import Pair, write_private
+from bedplate.private_files import write_private
+from bedplate.rehearse.pki import Pair
 
 CLUSTER = "rehearsal"
 

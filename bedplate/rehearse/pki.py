@@ -11,6 +11,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from bedplate.private_files import write_private
+
 LIFE = datetime.timedelta(days=30)  # of everything; a rehearsal that is kept longer is started anew
 SKEW = datetime.timedelta(minutes=5)
 
@@ -96,13 +98,6 @@ def write_key(path: Path, key: ec.EllipticCurvePrivateKey) -> None:
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
     write_private(path, pem)
-
-
-def write_private(path: Path, content: bytes) -> None:
-    """Write a file with mode 0600 from its first byte on."""
-    path.unlink(missing_ok=True)
-    path.touch(mode=0o600, exist_ok=False)
-    path.write_bytes(content)
 
 
 def _builder(

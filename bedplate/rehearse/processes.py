@@ -10,7 +10,6 @@ import ctypes
 import json
 import os
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping
@@ -146,15 +145,6 @@ def start_time(pid: int) -> int | None:
     """When a process was started, in clock ticks since boot; None when there is none (or a zombie)."""
     fields = _status(pid)
     return None if not fields or fields[0] == "Z" else int(fields[19])
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports on 127.0.0.1 that nobody listens on, all different."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for entry in sockets:
-            entry.bind(("127.0.0.1", 0))
-        return [entry.getsockname()[1] for entry in sockets]
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

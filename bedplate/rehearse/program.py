@@ -23,8 +23,8 @@ from typing import Any
 import yaml
 
 from bedplate.errors import BedplateError
+from bedplate.private_files import write_private
 from bedplate.rehearse import pulumi_home
-from bedplate.rehearse.pki import write_private
 from bedplate.rehearse.processes import die_with_parent
 
 CANCEL_GRACE = 60.0  # seconds that Pulumi gets to end what is under way and to write its state

@@ -9,7 +9,7 @@ import jinja2
 import yaml
 
 from bedplate import paths
-from bedplate.rehearse.pki import write_private
+from bedplate.private_files import write_private
 
 FOLDER = paths.PLAYBOOKS / "templates" / "kubernetes"
 FLAGS = paths.PLAYBOOKS / "vars" / "kubernetes_api_server.yml"

@@ -8,7 +8,7 @@ from bedplate import paths
 from bedplate.inventory import Inventory, Vars
 from bedplate.units import parse_bytes, quantity
 
-sys.path.append(str(paths.ROOT / "plugins" / "module_utils"))
+sys.path.append(str(paths.MODULE_UTILS))
 from storage_tiers.layout import data_disks  # the arithmetic of arrays is Ansible's and stands there
 
 GROUP = "kubernetes"

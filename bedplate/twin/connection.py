@@ -1,9 +1,7 @@
 """How programs reach the machines: ports on 127.0.0.1, keys, and the overlay inventory that tells Ansible."""
 
 import json
-import os
 import shlex
-import socket
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -124,22 +122,3 @@ def host_vars(connection: Connection, host: str) -> dict[str, str | int]:
         "vlan_network_rollback_seconds": 240,
         "vlan_network_lacp_partner": False,
     }
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports of 127.0.0.1 that nothing listens on now."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
-
-
-def private(path: Path, text: str) -> None:
-    """Write a file that only this user may read."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)

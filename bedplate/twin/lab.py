@@ -19,6 +19,8 @@ from bedplate import inventory as inventories
 from bedplate import paths
 from bedplate.console import err, progress
 from bedplate.errors import BAD_INPUT, BedplateError
+from bedplate.ports import free_ports
+from bedplate.private_files import write_private
 from bedplate.twin import accelerator, connection, image, process, qemu, seed, spec
 from bedplate.twin.connection import Connection
 from bedplate.twin.machine import VirtualMachine
@@ -183,12 +185,12 @@ class Twin:
         for part in ("run", "logs", "seed", "keys", "disks"):
             (self.folder / part).mkdir(parents=True, mode=0o700)
         login = seed.new_key()
-        connection.private(self.folder / "keys" / "twin", login.private)
+        write_private(self.folder / "keys" / "twin", login.private.encode())
         hardware = {}
         for machine in wanted.machines:
             host_key = seed.new_key()
             (self.folder / "keys" / f"{machine.name}.pub").write_text(host_key.public)
-            connection.private(self.folder / "seed" / f"{machine.name}.tar", "")
+            write_private(self.folder / "seed" / f"{machine.name}.tar", b"")
             (self.folder / "seed" / f"{machine.name}.tar").write_bytes(
                 seed.archive(machine, host_key, login.public)
             )
@@ -232,7 +234,7 @@ class Twin:
         if process.alive(record):
             return
         machines = self.spec.machines
-        ports = connection.free_ports(len(machines))
+        ports = free_ports(len(machines))
         keys = {m.name: (self.folder / "keys" / f"{m.name}.pub").read_text() for m in machines}
         connection.write(self.folder, {m.name: p for m, p in zip(machines, ports, strict=True)}, keys)
         ways = {port: m.management for m, port in zip(machines, ports, strict=True)}

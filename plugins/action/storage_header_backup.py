@@ -7,13 +7,14 @@ The header goes from the host's memory into the vault's encryption; neither side
 from __future__ import annotations
 
 import base64
-import os
 from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleError
 from ansible.parsing.vault import VaultLib
 from ansible.plugins.action import ActionBase
+
+from bedplate.private_files import write_private
 
 HOW = (
     "no vault password is configured on the controller, so the header is not backed up; without a backup a"
@@ -45,7 +46,8 @@ class ActionModule(ActionBase):
             path = folder / f"luks-header-{header['tier']}.vault"
             if not self._task.check_mode:
                 data = self._on_host(task_vars, arguments, tier=header["tier"])
-                _private(path, vault.encrypt(base64.b64decode(data["content"])))
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write_private(path, vault.encrypt(base64.b64decode(data["content"])))
                 self._on_host(task_vars, arguments, tier=header["tier"], digest=header["digest"])
             written.append(str(path))
         return {**result, "changed": bool(written), "files": written}
@@ -56,14 +58,3 @@ class ActionModule(ActionBase):
         if answer.get("failed"):
             raise AnsibleError(f"the header of tier {options['tier']} could not be read: {answer.get('msg')}")
         return answer
-
-
-def _private(path: Path, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_suffix(".new")
-    handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.rename(path)

@@ -9,7 +9,7 @@ from typing import Any
 from bedplate import paths
 from bedplate.check.compatibility import judge
 
-sys.path.append(str(paths.ROOT / "plugins" / "module_utils"))
+sys.path.append(str(paths.MODULE_UTILS))
 from nvidia_packages import cuda, fabric  # the modules choose by the same functions
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from bedplate import paths
 
-sys.path.append(str(paths.ROOT / "plugins" / "module_utils"))
+sys.path.append(str(paths.MODULE_UTILS))
 from rdma import perftest  # the same functions as on the hosts
 
 _UNITS = {"Gbit": 1.0, "Mbit": 0.001}

@@ -83,6 +83,20 @@ def canonical(value: Any) -> bytes:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
+def unreadable(what: str, text: str, source: str, moment: str) -> Record:
+    """The record of something that is no ``what``: its SHA-256, and nothing of ``text``."""
+    said = hashlib.sha256(text.encode()).hexdigest()
+    return dict.fromkeys(FIELDS, "") | {
+        "duration_ms": 0,
+        "id": said[:32],
+        "operation": f"unreadable {what}",
+        "parameters_sha256": said,
+        "source": source,
+        "status": "refused",
+        "time": moment,
+    }
+
+
 def digest(seq: int, previous: str, record: Record) -> str:
     """SHA-256, hexadecimal, over number, hash of the record before and the record itself."""
     return hashlib.sha256(b"%d\n%s\n%s" % (seq, previous.encode(), canonical(record))).hexdigest()

@@ -1,11 +1,13 @@
 """Objects that make GPUs known to Kubernetes: runtime class, device plugin, feature discovery, MIG
 layouts."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import yaml
 
 from ai_platform import daemons, names, pods
+from ai_platform.cluster_rights import Rule, cluster_rights
 from ai_platform.manifest import Manifest
 from ai_platform.settings import MigLayout, Settings
 
@@ -105,28 +107,9 @@ def mig_parted(layouts: tuple[MigLayout, ...]) -> dict[str, Any]:
     }
 
 
-def account(
-    name: str, rules: list[tuple[str, list[str], list[str]]], labels: dict[str, str]
-) -> list[Manifest]:
+def account(name: str, rules: Sequence[Rule], labels: dict[str, str]) -> list[Manifest]:
     """A service account with rights over the whole cluster, as few as it needs."""
-    group = "rbac.authorization.k8s.io"
-    role = f"bedplate-{name}"
-    return [
-        pods.service_account(name, names.GPU, labels),
-        {
-            "apiVersion": f"{group}/v1",
-            "kind": "ClusterRole",
-            "metadata": names.metadata(role, labels=labels),
-            "rules": [{"apiGroups": [g], "resources": r, "verbs": v} for g, r, v in rules],
-        },
-        {
-            "apiVersion": f"{group}/v1",
-            "kind": "ClusterRoleBinding",
-            "metadata": names.metadata(role, labels=labels),
-            "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": role},
-            "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": names.GPU}],
-        },
-    ]
+    return [pods.service_account(name, names.GPU, labels), *cluster_rights(name, names.GPU, rules, labels)]
 
 
 def _mig_strategy(settings: Settings) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ai_platform import names, pods
+from ai_platform.cluster_rights import Rule, cluster_rights
 from ai_platform.manifest import Manifest
 from ai_platform.settings import Settings, Watch
 from bedplate.capacity.models import GIB
@@ -175,24 +176,9 @@ def account(part: Part) -> Manifest:
     return pods.service_account(part.app, part.namespace, part.labels)
 
 
-def rights(part: Part, rules: Sequence[tuple[str, Sequence[str], Sequence[str]]]) -> list[Manifest]:
-    """What the part may read of the whole cluster: (API group, resources, verbs)."""
-    group, name = "rbac.authorization.k8s.io", f"bedplate-{part.app}"
-    metadata = names.metadata(name, labels=part.labels)
-    role: Manifest = {
-        "apiVersion": f"{group}/v1",
-        "kind": "ClusterRole",
-        "metadata": metadata,
-        "rules": [{"apiGroups": [g], "resources": list(r), "verbs": list(v)} for g, r, v in rules],
-    }
-    binding: Manifest = {
-        "apiVersion": f"{group}/v1",
-        "kind": "ClusterRoleBinding",
-        "metadata": metadata,
-        "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": name},
-        "subjects": [{"kind": "ServiceAccount", "name": part.app, "namespace": part.namespace}],
-    }
-    return [role, binding]
+def rights(part: Part, rules: Sequence[Rule]) -> list[Manifest]:
+    """What the part may read of the whole cluster."""
+    return cluster_rights(part.app, part.namespace, rules, part.labels)
 
 
 def from_config(name: str, source: Manifest) -> Manifest:

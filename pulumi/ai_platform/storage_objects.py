@@ -3,6 +3,7 @@
 import json
 
 from ai_platform import daemons, names, pods
+from ai_platform.cluster_rights import Rule, cluster_rights
 from ai_platform.manifest import Manifest
 from ai_platform.namespaces import namespaces
 from ai_platform.settings import Settings, SharedFiles
@@ -124,29 +125,13 @@ def discovery(settings: Settings) -> list[Manifest]:
 
 
 def _discovery_rights(labels: dict[str, str]) -> list[Manifest]:
-    group = "rbac.authorization.k8s.io"
-    rules = [
+    rules: list[Rule] = [
         ("", ["persistentvolumes"], ["get", "list", "watch", "create", "delete"]),
         ("", ["nodes"], ["get"]),
         ("storage.k8s.io", ["storageclasses"], ["get", "list", "watch"]),
         ("", ["events"], ["create", "update", "patch"]),
     ]
-    name = f"bedplate-{DISCOVERY}"
-    return [
-        {
-            "apiVersion": f"{group}/v1",
-            "kind": "ClusterRole",
-            "metadata": names.metadata(name, labels=labels),
-            "rules": [{"apiGroups": [g], "resources": r, "verbs": v} for g, r, v in rules],
-        },
-        {
-            "apiVersion": f"{group}/v1",
-            "kind": "ClusterRoleBinding",
-            "metadata": names.metadata(name, labels=labels),
-            "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": name},
-            "subjects": [{"kind": "ServiceAccount", "name": DISCOVERY, "namespace": names.STORAGE}],
-        },
-    ]
+    return cluster_rights(DISCOVERY, names.STORAGE, rules, labels)
 
 
 def _discovery_pods(settings: Settings) -> Manifest:

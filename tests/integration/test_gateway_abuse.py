@@ -17,17 +17,11 @@ import pytest
 from bedplate import evidence
 from bedplate.gateway.lab import NAME, Lab
 from tests.gateway_client import CLOSED, receive, request, send, status
-from tests.gateway_upstream import Upstream, upstream
+from tests.gateway_upstream import Upstream
 
 pytestmark = pytest.mark.skipif(not shutil.which("nginx"), reason="nginx is not installed")
 COMMAND = "pytest tests/integration/test_gateway_abuse.py"
 H = f"Host: {NAME}\r\nConnection: close\r\n"
-
-
-@pytest.fixture(scope="module")
-def behind() -> Iterator[Upstream]:
-    with upstream() as made:
-        yield made
 
 
 @pytest.fixture(scope="module")

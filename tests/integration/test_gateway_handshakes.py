@@ -17,18 +17,12 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from bedplate import evidence
 from bedplate.gateway.lab import NAME, Authority, Key, Lab, write_pair
 from tests.gateway_client import receive, request, status
-from tests.gateway_upstream import Upstream, upstream
+from tests.gateway_upstream import Upstream
 
 pytestmark = pytest.mark.skipif(not shutil.which("nginx"), reason="nginx is not installed")
 COMMAND = "pytest tests/integration/test_gateway_handshakes.py"
 WEAK = {"ciphers": "ALL:@SECLEVEL=0"}
 V = ssl.TLSVersion
-
-
-@pytest.fixture(scope="module")
-def behind() -> Iterator[Upstream]:
-    with upstream() as made:
-        yield made
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,7 @@ import yaml
 from bedplate import evidence
 from bedplate.inventory import Inventory
 from bedplate.monitoring import render, routing, scrape
+from bedplate.ports import free_port
 from tests import inventory_samples as samples
 from tests import monitoring_run as run
 from tests.monitoring_run import Exporter, Program, Receiver, Target
@@ -145,7 +146,7 @@ def real_exporters(folder: Path) -> dict[str, tuple[str, Program]]:
     }
     found = {}
     for name, arguments in own.items():
-        web = f"127.0.0.1:{run.free_port()}"
+        web = f"127.0.0.1:{free_port()}"
         command = [f"prometheus-{name}-exporter", f"--web.listen-address={web}", *arguments]
         found[name] = (web, Program(command, folder / f"{name}.log", f"http://{web}/"))
     return found
@@ -209,7 +210,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     for route in routes["route"]["routes"]:
         route |= {"group_wait": "2s", "group_interval": "3s"}
     managers = run.alertmanagers(folder, routes)
-    web = [f"127.0.0.1:{run.free_port()}" for _ in range(scrape.PAIR)]
+    web = [f"127.0.0.1:{free_port()}" for _ in range(scrape.PAIR)]
     ready = [m.ready.removeprefix("http://").removesuffix("/-/ready") for m in managers]
     config = configuration(lab, at, ready, web, real["blackbox"][0])
     pair = [run.prometheus(folder / f"prometheus-{n}", config, address) for n, address in enumerate(web)]

@@ -22,7 +22,7 @@ from ai_platform import triton_objects
 from ai_platform.scripts import FILES
 from ai_platform.settings import Settings, TritonService
 from bedplate import paths
-from bedplate.rehearse.processes import free_ports
+from bedplate.ports import free_ports
 
 HERE = Path(__file__).parent / "triton"
 REQUIREMENTS = HERE / "requirements.txt"

@@ -11,22 +11,9 @@ from audit_chain import Head
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.audit_site import record
+
 DAYS = ("2026-11-21", "2026-11-22", "2026-11-23")
-
-
-def record(number: int) -> dict[str, object]:
-    return {
-        "client": "10.30.0.7",
-        "duration_ms": 12,
-        "host": "lab-ctl1",
-        "id": f"id-{number}",
-        "operation": "POST /v1/chat/completions",
-        "parameters_sha256": f"{number:064x}",
-        "source": "gateway",
-        "status": "200",
-        "time": "2026-11-23T10:00:00.123Z",
-        "user": "jürgen",
-    }
 
 
 def chain(count: int, head: Head = Head()) -> tuple[list[bytes], list[Head]]:  # noqa: B008
@@ -114,7 +101,7 @@ def test_a_chain_that_was_written_anew_is_found_by_the_head_that_was_noted() -> 
     assert verify(anew).broken is None, "the chain alone cannot tell"
     found = verify(anew, HEADS[7])
     assert found.broken is not None
-    assert (found.broken.seq, found.broken.record) == (8, "id-8")
+    assert (found.broken.seq, found.broken.record) == (8, record(8)["id"])
 
 
 @pytest.fixture

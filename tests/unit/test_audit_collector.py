@@ -1,6 +1,5 @@
 """The end of an archive: what is confirmed is in it once, whatever went wrong before."""
 
-import importlib.util
 import io
 import json
 import resource
@@ -17,6 +16,7 @@ import pytest
 
 from bedplate import paths
 from tests.audit_site import record
+from tests.role_program import load
 
 PROGRAM = paths.ROLES / "audit_log/files/audit_collector.py"
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -24,11 +24,7 @@ NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 @pytest.fixture
 def collector(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("audit_collector", PROGRAM)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = load("audit_log", "audit_collector")
     monkeypatch.setattr(module, "now", lambda: NOON)
     return module
 

@@ -1,27 +1,15 @@
 """Which files of records a host sends again when its shipper starts."""
 
-import importlib.util
 import json
 import os
 from pathlib import Path
 
 import pytest
 
-from bedplate import paths
+from tests.role_program import load
 
 NOW = 1_763_892_000.0
 SIZE = 400
-
-
-def load():  # type: ignore[no-untyped-def]
-    spec = importlib.util.spec_from_file_location(
-        "audit_resend", paths.ROLES / "audit_log/files/audit_resend.py"
-    )
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 CASES = {
@@ -45,4 +33,6 @@ def test_what_is_sent_again(tmp_path: Path, name: str, note: str, age: int, agai
     noted.write_text(note)
     other = spool / "imfile-state:1:8d660a95c47daf2c"  # of a file that is gone
     other.write_text(note)
-    assert load().forget(tmp_path / "log", spool, NOW) == ([noted] if again else [])
+    assert load("audit_log", "audit_resend").forget(tmp_path / "log", spool, NOW) == (
+        [noted] if again else []
+    )

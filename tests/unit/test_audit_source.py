@@ -1,29 +1,15 @@
 """What auditd and the Kubernetes API server say, as audit records without parameters."""
 
 import hashlib
-import importlib.util
 import json
-from types import ModuleType
 from typing import Any
 
 import pytest
 from audit_chain import FIELDS
 
-from bedplate import paths
+from tests.role_program import load
 
-PROGRAM = paths.ROLES / "audit_log/files/audit_source.py"
-
-
-def _load() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("audit_source", PROGRAM)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-source = _load()
+source = load("audit_log", "audit_source")
 
 
 def sha256(*words: str) -> str:

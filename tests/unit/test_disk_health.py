@@ -1,7 +1,6 @@
 """From what smartctl and the kernel say to metrics and a verdict per disk."""
 
 import copy
-import importlib.util
 import json
 import re
 import shutil
@@ -11,13 +10,12 @@ from pathlib import Path
 import pytest
 
 from bedplate import paths
+from tests.role_program import load
 
 LINT = 3  # exit code of promtool: readable, but not named as it advises
 RECORDED = Path(__file__).parent / "recorded"
 PROGRAM = paths.ROLES / "disk_health/files/disk_health.py"
-specification = importlib.util.spec_from_file_location("disk_health", PROGRAM)
-disk_health = importlib.util.module_from_spec(specification)
-specification.loader.exec_module(disk_health)
+disk_health = load("disk_health", "disk_health")
 WATCH, PLAN, REPLACE = 1, 2, 3
 
 

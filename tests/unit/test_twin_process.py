@@ -9,6 +9,7 @@ import pytest
 
 from bedplate.commands.twin import sizes
 from bedplate.errors import BedplateError
+from bedplate.ports import free_ports
 from bedplate.twin import connection, process
 from bedplate.twin.connection import Connection
 
@@ -84,7 +85,7 @@ def test_machines_of_the_twin_have_no_gpus(tmp_path: Path) -> None:
 
 
 def test_free_ports_are_different() -> None:
-    ports = connection.free_ports(20)
+    ports = free_ports(20)
     assert len(set(ports)) == 20
 
 

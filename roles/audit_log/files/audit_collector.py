@@ -34,17 +34,7 @@ def understand(line):
         found = json.loads(text)
         record = {name: found[name] for name in audit_chain.FIELDS}
     except (ValueError, TypeError, KeyError):
-        digest = hashlib.sha256(text.encode()).hexdigest()
-        record = dict.fromkeys(audit_chain.FIELDS, "")
-        record.update(
-            duration_ms=0,
-            id=digest[:32],
-            operation="unreadable record",
-            parameters_sha256=digest,
-            source="collector",
-            status="refused",
-            time=now().isoformat(timespec="milliseconds"),
-        )
+        record = audit_chain.unreadable("record", text, "collector", now().isoformat(timespec="milliseconds"))
     return {**record, "sender": sender}
 
 

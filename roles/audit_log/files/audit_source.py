@@ -16,6 +16,8 @@ import sys
 from datetime import datetime, timezone
 from pathlib import Path
 
+import audit_chain
+
 FIELD = re.compile(r"(\w[\w-]*)=(\"[^\"]*\"|'[^']*'|\S+)")
 HEAD = re.compile(r"type=(\S+) msg=audit\((\d+\.\d+):(\d+)\):\s?(.*)", re.DOTALL)
 UNSET = "4294967295"
@@ -166,23 +168,10 @@ def kubernetes(lines, host):
             event = json.loads(line)
             yield of_kubernetes(event, host) if event["stage"] in ENDED else None
         except (ValueError, KeyError, TypeError, AttributeError):
-            yield _unreadable(line.rstrip("\n"), host)
-
-
-def _unreadable(line, host):
-    digest = hashlib.sha256(line.encode()).hexdigest()
-    return {
-        "client": "",
-        "duration_ms": 0,
-        "host": host,
-        "id": digest[:32],
-        "operation": "unreadable event",
-        "parameters_sha256": digest,
-        "source": "kubernetes",
-        "status": "refused",
-        "time": _text(datetime.now(timezone.utc)),
-        "user": "",
-    }
+            about = audit_chain.unreadable(
+                "event", line.rstrip("\n"), "kubernetes", _text(datetime.now(timezone.utc))
+            )
+            yield {**about, "host": host}
 
 
 def write(file, record):
