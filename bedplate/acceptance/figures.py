@@ -101,8 +101,7 @@ def _gpu(gpu: Document, wanted: Wanted) -> Iterator[Figure]:
     for name in ("memory_copy", "h2d", "d2h", "bf16", "fp8", "load"):
         entry = gpu.get(name)
         if isinstance(entry, Mapping):
-            # a load without a pause is held against the same gate as products are
-            gate = wanted.gate("bf16" if name == "load" else name)
+            gate = wanted.gate(name)
             where = f"GPU {gpu['index']}"
             yield _figure(name, where, float(entry["value"]), entry.get("baseline"), gate)
 

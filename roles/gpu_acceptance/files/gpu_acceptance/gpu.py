@@ -1,11 +1,10 @@
-"""One GPU: memory, PCIe, matrix products. Figures are medians of times between CUDA events."""
+"""One GPU: memory, PCIe, matrix products. Times are those between CUDA events."""
 
 from __future__ import annotations
 
 import statistics
 import time
 from collections.abc import Callable
-from itertools import pairwise
 from typing import Any
 
 import torch
@@ -15,7 +14,8 @@ from . import plain
 GIB = 2**30
 SIDE = 8192  # of the matrices: large enough to fill every GPU, the size that published figures use
 FP8 = (8, 9)  # compute capability from which there are FP8 tensor cores
-BATCH = 2e-3  # seconds that one timed batch lasts at least, so that launching costs nothing
+SHORTEST = 6e-3  # seconds that one timing lasts at least, so that launching costs nothing
+REST = 0.05  # seconds before each timing: the power cap still holds down the clocks of a GPU that just worked
 Figure = dict[str, float]
 
 
@@ -23,30 +23,30 @@ class Wrong(Exception):
     """A GPU computed or kept something else than it was given."""
 
 
-def event_seconds(work: Callable[[], Any], batches: int, batch: int) -> float:
-    """Median over ``batches`` of the seconds of one ``work()``; each batch is timed on the GPU."""
-    stamps = [torch.cuda.Event(enable_timing=True) for _ in range(batches + 1)]
-    stamps[0].record()
-    for stamp in stamps[1:]:
-        for _ in range(batch):
-            work()
-        stamp.record()
+def event_seconds(work: Callable[[], Any], repeats: int) -> float:
+    """Seconds of one ``work()`` on the GPU's own clock, mean of ``repeats`` without a pause."""
+    begun, ended = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    begun.record()
+    for _ in range(repeats):
+        work()
+    ended.record()
     torch.cuda.synchronize()
-    times = [one.elapsed_time(other) / 1e3 / batch for one, other in pairwise(stamps)]
-    return statistics.median(times)
+    return begun.elapsed_time(ended) / 1e3 / repeats
 
 
 def measure(
     work: Callable[[], Any], amount: float, baseline: Callable[[], float], *, repeats: int, rounds: int = 3
 ) -> Figure:
-    """``amount`` per second of ``work``, beside the plain baseline: both in turn, medians of each."""
+    """``amount`` per second of ``work``, and the plain baseline: in turn, equally rested, medians of each."""
     for _ in range(3):
         work()
     torch.cuda.synchronize()
-    batch = max(1, round(BATCH / event_seconds(work, 1, 3)))
+    repeats = max(repeats, round(SHORTEST / event_seconds(work, 3)))
     ours, theirs = [], []
     for _ in range(rounds):
-        ours.append(event_seconds(work, max(repeats // batch, 3), batch))
+        time.sleep(REST)
+        ours.append(event_seconds(work, repeats))
+        time.sleep(REST)
         theirs.append(baseline())
     return {"value": amount / statistics.median(ours), "baseline": statistics.median(theirs)}
 
@@ -93,11 +93,14 @@ def matrices() -> dict[str, Callable[[], Any]]:
     return found
 
 
-def products(repeats: int = 60) -> dict[str, Figure]:
+def products(repeats: int = 60, rounds: int = 7) -> dict[str, Figure]:
     """TFLOP/s of products of two matrices of 8192 by 8192."""
     flops = 2 * SIDE**3 / 1e12
     baselines = {"bf16": lambda: plain.bf16(SIDE), "fp8": lambda: plain.fp8(SIDE)}
-    return {name: measure(work, flops, baselines[name], repeats=repeats) for name, work in matrices().items()}
+    return {
+        name: measure(work, flops, baselines[name], repeats=repeats, rounds=rounds)
+        for name, work in matrices().items()
+    }
 
 
 def repeatable(rounds: int = 3) -> None:
@@ -128,9 +131,9 @@ def load(seconds: float) -> Figure:
     """BF16 products without a pause: TFLOP/s of the whole time, and of its slowest second."""
     work = matrices()["bf16"]
     flops = 2 * SIDE**3 / 1e12
-    batch = max(1, round(1 / event_seconds(work, 1, 20)))
+    batch = max(1, round(1 / event_seconds(work, 20)))
     paces: list[float] = []
     begun = time.monotonic()
     while time.monotonic() - begun < seconds:
-        paces.append(flops / event_seconds(work, 1, batch))
+        paces.append(flops / event_seconds(work, batch))
     return {"value": statistics.median(paces), "slowest": min(paces), "seconds": time.monotonic() - begun}
