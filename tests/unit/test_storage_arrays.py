@@ -99,6 +99,9 @@ LUKS: dict[str, tuple[bool, dict[str, Any], str]] = {
     "open, finished and closed": (False, {"closed": True}, "OpenLuks"),
     "open, noise inside": (False, {"inner": Content("bytes")}, "MakeFilesystem Remember MountTier"),
     "open, ext4 inside": (False, {"inner": Content("ext4")}, "it holds ext4"),
+    "ready, opened, header gone": (True, {"kind": "empty"}, "do not close it and do not reboot"),
+    "open, opened, header gone": (False, {"kind": "empty"}, "do not close it and do not reboot"),
+    "open, opened, no key slot": (False, {"complete": False}, "its LUKS header is damaged or gone"),
 }
 
 
@@ -106,7 +109,8 @@ LUKS: dict[str, tuple[bool, dict[str, Any], str]] = {
 def test_what_a_container_is_and_holds_decides(ready, facts, expected):
     world = finished(WARM)
     record = record_of(world, "warm")
-    luks = Content("luks", facts.get("uuid", record.luks_uuid), facts.get("complete", True))
+    kind = facts.get("kind", "luks")
+    luks = Content(kind, facts.get("uuid", record.luks_uuid), facts.get("complete", True))
     luks = replace(luks, key_fits=facts.get("fits", True))
     inner = facts.get("inner", Content("xfs", record.fs_uuid))
     world = holding(world, luks, inner, ready)

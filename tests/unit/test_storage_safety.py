@@ -282,4 +282,6 @@ def _may_be_filled(host: Host, md_uuid: str, mapping: str = "") -> bool:
     else:
         noise = content.kind == "bytes" and content.own
     half = not content.complete and content.uuid in (record.fs_uuid, record.luks_uuid)
+    if array.mapping and not mapping:  # what is open below would be overwritten
+        return False
     return not record.ready and (content.kind == "empty" or noise or half)

@@ -206,12 +206,11 @@ def _with_content(array: Array, record: Record | None, places: Places) -> Array:
     area = LUKS_HEADER if record and record.luks_uuid and not record.ready else 0
     fs_uuid = record.fs_uuid if record and not record.ready else ""
     content = probe.content(array.path, signatures_of(array.device), "" if area else fs_uuid, area)
-    mapping = None
-    if content.kind == "luks":
-        mapping = _mapping(array.device, fs_uuid)
+    mapping = _mapping(array.device, fs_uuid)  # where no header is left, it may be the only way to the data
+    if content.kind == "luks" and content.complete and not mapping:
         tier = array.name.partition(f":{OWNER}-")[2]
         key = places.keys / f"{tier}.key"
-        if not mapping and content.complete and key.exists():
+        if key.exists():
             content = replace(content, key_fits=_fits(array.path, key))
     return replace(array, content=content, mapping=mapping)
 

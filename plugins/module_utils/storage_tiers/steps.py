@@ -20,6 +20,10 @@ from .layout import chunk, luks_offset, stripe
 from .model import Array, Content, Disk, Host, Record, Tier, identity, md_format
 
 WIPE = "if nothing on it is needed, wipe its disks with playbooks/storage_wipe.yml"
+STILL_OPEN = (
+    "do not close it and do not reboot: copy what it holds, or put the header's backup back with"
+    " cryptsetup luksHeaderRestore"
+)
 
 
 @dataclass
@@ -86,7 +90,10 @@ def create(outcome: Outcome, record: Record, disks: Sequence[Disk], host: Host) 
 def fill(outcome: Outcome, array: Array, host: Host) -> None:
     """Bring what an active array of ours holds to a mounted filesystem's state, or refuse."""
     tier, record = outcome.tier, outcome.record
-    if tier.encrypt:
+    if array.mapping and not (array.content.kind == "luks" and array.content.complete):
+        what = f"its container is open as {array.mapping.name}, and its LUKS header is damaged or gone"
+        outcome.refuse(_name(tier), what, STILL_OPEN)
+    elif tier.encrypt:
         _container(outcome, array, host)
     elif array.content.kind == "luks":
         outcome.refuse(
