@@ -111,8 +111,7 @@ def version_tuple(text: str) -> tuple[int, ...]:
 def _program(name: str, entry: dict[str, Any], data: dict[str, Any], folder: Path) -> Program:
     module = folder / entry["module"]
     version = pinned((module / "go.mod").read_text(), entry["pin"])
-    major, minor, *_ = version.split(".")
-    words = {"version": version, "major": major, "minor": minor}
+    words = dict(zip(("major", "minor", "patch"), version.split("."), strict=False)) | {"version": version}
     stamps = [f"-X {variable}={value.format(**words)}" for variable, value in entry.get("stamp", {}).items()]
     flags = [*data["flags"], "-ldflags", " ".join([data["ldflags"], *stamps])]
     if entry.get("tags"):
