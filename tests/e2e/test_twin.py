@@ -243,9 +243,9 @@ def small(tmp_path: Path) -> Iterator[Path]:
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "sigterm"])
 def test_an_interrupted_up_leaves_nothing(small: Path, sign: signal.Signals) -> None:
     twin = Twin.load(small)
-    up = subprocess.Popen(
-        [*BEDPLATE, "twin", "up", "-i", str(small)], cwd=paths.ROOT, stderr=subprocess.PIPE, text=True
-    )
+    # as a terminal starts it; what a script starts in the background ignores Ctrl-C, and so do its children
+    command = ["env", "--default-signal=INT", *BEDPLATE, "twin", "up", "-i", str(small)]
+    up = subprocess.Popen(command, cwd=paths.ROOT, stderr=subprocess.PIPE, text=True)
     assert within(120, lambda: (twin.folder / "run" / "lab-ctl1.pid").exists() or up.poll() is not None)
     records = [record.read_text().split()[0] for record in (twin.folder / "run").glob("*.pid")]
     up.send_signal(sign)
