@@ -16,11 +16,14 @@ LIMITS = ("rate", "burst", "connections", "body", "read_seconds")
 def configuration(values: Mapping[str, Any]) -> str:
     """The text of nginx.conf. ``values`` has the role's variables, and its private ones, that differ from
     its defaults. Raises ValueError with every fault of the data."""
-    defaults = yaml.safe_load((ROLE / "defaults" / "main.yml").read_text())
-    private = yaml.safe_load((ROLE / "vars" / "main.yml").read_text())
-    words = {**_plain(defaults), **_plain(private), "ansible_managed": "Ansible managed", **values}
+    words = _words(values)
     limits = {name: words[f"nginx_gateway_{name}"] for name in LIMITS}
     routes, groups, upstreams = (words[f"nginx_gateway_{name}"] for name in ("routes", "groups", "upstreams"))
+    return rendered("nginx.conf.j2", {**values, "gateway": model(routes, groups, upstreams, limits)})
+
+
+def rendered(template: str, values: Mapping[str, Any]) -> str:
+    """A template of the role; ``values`` as for ``configuration``."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(ROLE / "templates"),
         trim_blocks=True,
@@ -28,9 +31,15 @@ def configuration(values: Mapping[str, Any]) -> str:
         undefined=jinja2.StrictUndefined,
         autoescape=False,  # noqa: S701  nginx's configuration is not HTML
     )
-    environment.filters["comment"] = lambda text: f"# {text}"
-    template = environment.get_template("nginx.conf.j2")
-    return template.render(words | {"gateway": model(routes, groups, upstreams, limits)})
+    environment.filters["comment"] = lambda text, style="plain", decoration="# ": f"{decoration}{text}"
+    return environment.get_template(template).render(_words(values))
+
+
+def _words(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Every variable of the role that is a value, with ``values`` over them."""
+    defaults = yaml.safe_load((ROLE / "defaults" / "main.yml").read_text())
+    private = yaml.safe_load((ROLE / "vars" / "main.yml").read_text())
+    return {**_plain(defaults), **_plain(private), "ansible_managed": "Ansible managed", **values}
 
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -106,3 +106,16 @@ def test_security_updates_come_by_themselves_but_never_a_held_package(host):
 def test_every_sudo_call_is_logged(host):
     host.check_output("visudo -c")
     assert "logfile=/var/log/sudo.log" in host.file("/etc/sudoers.d/90-bedplate").content_string
+
+
+def hardening(host, report):
+    """Lynis' index, 0 to 100."""
+    return int(host.check_output(f"sed -n 's/^hardening_index=//p' {report}"))
+
+
+def test_lynis_finds_the_host_harder_than_before(host):
+    host.check_output("lynis audit system --quick --quiet --no-log --report-file /var/log/lynis-after.dat")
+    before, after = (hardening(host, f"/var/log/lynis-{when}.dat") for when in ("before", "after"))
+    warnings = host.check_output("sed -n 's/^warning\\[\\]=//p' /var/log/lynis-after.dat").splitlines()
+    print(f"lynis: hardening index {before} before, {after} after; warnings {warnings}")  # noqa: T201
+    assert after >= before + 5
