@@ -223,6 +223,8 @@ class Packages:
             chosen, refusals = choose(self.wishes, have, host.offered(self.run, names))
         if refusals:
             raise Refused("\n".join(refusals))
+        if not self.pins:
+            chosen = host.with_needs(self.run, chosen)
         changes = host.simulate(self.run, chosen, self.pin_file, self.pins)
         refusals = judge(changes, self.wishes, self.module.params["family"], host.held(self.run))
         if refusals:

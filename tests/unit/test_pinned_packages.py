@@ -35,6 +35,19 @@ def test_package_versions_against_upstream_versions(version, wished, same):
     assert matches(version, wished) is same
 
 
+def test_what_a_package_needs_at_one_version_is_named_with_it():
+    told = {
+        "stack=3.2": "Pre-Depends: base (= 1:1-1)\nDepends: tools:any (= 3.2-1), a | b (= 1), c (>= 2)\n",
+        "tools=3.2-1": "Package: tools\nDepends: stack (= 3.2), libc6\n",
+        "base=1:1-1": "Package: base\n",
+    }
+
+    def run(command):
+        return 0, told[command[-1]], ""
+
+    assert host.with_needs(run, ["stack=3.2", "any"]) == ["stack=3.2", "any", "base=1:1-1", "tools=3.2-1"]
+
+
 def test_what_is_there_is_kept_and_what_is_not_is_taken_at_its_version():
     wishes = [Wish("headers"), Wish("driver", "580.178.04"), Wish("daemon"), Wish("gone", "1.0")]
     installed = {"headers": "6.1-1", "gone": "1.0-1"}

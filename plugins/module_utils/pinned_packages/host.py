@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.request import urlopen
 
 from . import source as sources
-from .plan import Change, simulated
+from .plan import Change, exact_needs, simulated
 
 Run = Callable[[Sequence[str]], "tuple[int, str, str]"]
 PREFERENCES = Path("/etc/apt/preferences.d")
@@ -75,6 +75,21 @@ def offered(run: Run, names: Iterable[str]) -> dict[str, list[str]]:
     for line in run(("apt-cache", "madison", *names))[1].splitlines():
         name, version, _ = (part.strip() for part in line.split("|", 2))
         found.setdefault(name, []).append(version)
+    return found
+
+
+def with_needs(run: Run, chosen: Sequence[str]) -> list[str]:
+    """``chosen`` and, at any depth, what they need at exactly one version: where a source has several, apt
+    takes the newest of each and then finds that they do not fit.
+    """
+    found = list(chosen)
+    names = {one.partition("=")[0] for one in found}
+    for one in found:  # grows while it is read
+        if "=" in one:
+            needs = exact_needs(run(("apt-cache", "show", "--no-all-versions", one))[1])
+            new = [need for need in needs if need.partition("=")[0] not in names]
+            names |= {need.partition("=")[0] for need in new}
+            found += new
     return found
 
 

@@ -100,6 +100,17 @@ def _nearest(wished: str, versions: Sequence[str]) -> list[str]:
     return sorted(dict.fromkeys(versions), key=alike, reverse=True)[:_SHOWN]
 
 
+def exact_needs(control: str) -> list[str]:
+    """NAME=VERSION of every dependency of a package that names one version and no alternative, from what
+    ``apt-cache show`` prints of it.
+    """
+    needs = re.findall(r"(?m)^(?:Pre-)?Depends: (.+)$", control)
+    found = (
+        re.fullmatch(r"\s*([a-z0-9.+-]+)(?::\w+)? \(= (\S+)\)\s*", n) for n in ",".join(needs).split(",")
+    )
+    return [f"{match[1]}={match[2]}" for match in found if match]
+
+
 def simulated(output: str) -> list[Change]:
     """What ``apt-get --simulate`` said that it would do."""
     changes = []
