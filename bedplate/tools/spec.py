@@ -69,8 +69,12 @@ def load(folder: Path = paths.TOOLS) -> dict[str, Program]:
 
 
 def choose(programs: dict[str, Program], names: Iterable[str]) -> list[Program]:
-    """The named programs, all of them for no name. Raises BadInput for a name that is not there."""
-    wanted = list(names) or list(programs)
+    """The named programs and those of the named sets, all of them for no name. Raises BadInput for a name
+    that is neither."""
+    sets: dict[str, list[str]] = {}
+    for program in programs.values():
+        sets.setdefault(program.set, []).append(program.name)
+    wanted = list(dict.fromkeys(one for name in names for one in sets.get(name, [name]))) or list(programs)
     unknown = [name for name in wanted if name not in programs]
     if unknown:
         raise BadInput(
@@ -80,7 +84,7 @@ def choose(programs: dict[str, Program], names: Iterable[str]) -> list[Program]:
                     "NAMES",
                     name,
                     "there is no such program",
-                    f"name one of: {', '.join(programs)}",
+                    f"name one of: {', '.join([*programs, *sets])}",
                 )
                 for name in unknown
             ]

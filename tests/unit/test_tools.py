@@ -94,7 +94,11 @@ def test_an_unknown_program_is_refused_by_name(tools: Path) -> None:
     with pytest.raises(BadInput) as refused:
         spec.choose(spec.load(tools), ["demo", "dmeo"])
     (finding,) = refused.value.findings
-    assert (finding.value, finding.remedy) == ("dmeo", "name one of: demo")
+    assert (finding.value, finding.remedy) == ("dmeo", "name one of: demo, rehearsal")
+
+
+def test_a_set_stands_for_its_programs(tools: Path) -> None:
+    assert [one.name for one in spec.choose(spec.load(tools), ["demo", "rehearsal"])] == ["demo"]
 
 
 @pytest.mark.parametrize(
