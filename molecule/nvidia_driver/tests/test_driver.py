@@ -149,7 +149,9 @@ def test_a_branch_change_ends_pinned_and_held_at_the_new_version(host):
     assert set(found.values()) == {"595.91.07-1"}, found
     assert set(found) <= set(host.check_output("apt-mark showhold").split())
     assert host.check_output(f"modinfo -F version {MODULE}") == "595.91.07"
-    assert f"has to be booted: driver {WANTED} is loaded and 595.91.07 is installed" in result.output
+    assert f"has to be booted: driver {WANTED} is loaded and 595.91.07 is installed" in " ".join(
+        result.output.split()
+    )
     assert rerun.converge(version_nvidia_driver="595.91.07").changed == 0
 
 
