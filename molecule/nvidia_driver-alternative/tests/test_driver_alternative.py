@@ -74,12 +74,6 @@ def test_what_does_not_fit_is_refused_in_words(host, variables, says):
     assert result.changed == 0
 
 
-def test_blackwell_beside_volta_has_no_module(host):
-    rerun.machine(host, json.dumps({"gpus": {"1db5": 1, "2901": 1}}))
-    result = rerun.converge()
-    assert "no kernel module drives all GPUs" in result.failures[0][2]
-
-
 def test_a_key_with_another_fingerprint_is_refused_and_the_old_one_stays(host, carry):
     before = host.file(SOURCE).content_string
     key = host.file("/etc/apt/keyrings/nvidia.gpg").sha256sum
@@ -107,3 +101,10 @@ def test_a_repository_that_somebody_has_changed_is_refused_and_the_old_source_st
     assert "apt failed" in result.failures[0][2]
     assert "BADSIG" in result.failures[0][2] or "not valid" in result.failures[0][2]
     assert host.file(SOURCE).content_string == before
+
+
+def test_blackwell_beside_volta_has_no_module(host):
+    """The last one: the machine is another afterwards."""
+    rerun.machine(host, json.dumps({"gpus": {"1db5": 1, "2901": 1}}))
+    result = rerun.converge()
+    assert "no kernel module drives all GPUs" in result.failures[0][2]
