@@ -41,10 +41,14 @@ def up(
     memory: Annotated[list[str], typer.Option(help=f"MIB or HOST=MIB; default {MEMORY}")] = [],  # noqa: B006
     cpus: Annotated[list[str], typer.Option(help=f"NUMBER or HOST=NUMBER; default {CPUS}")] = [],  # noqa: B006
     internet: Annotated[bool, typer.Option(help="let the machines reach the internet")] = False,
+    medium: Annotated[
+        Path | None,
+        typer.Option(help="image of a file system, as a disc in every machine's drive", exists=True),
+    ] = None,
 ) -> None:
     """Build the machines, boot them, wait until they take commands. Again: boots what is off."""
     (memory_all, memory_of), (cpus_all, cpus_of) = sizes("--memory", memory), sizes("--cpus", cpus)
-    size = Size(memory_all or MEMORY, cpus_all or CPUS, memory_of, cpus_of)
+    size = Size(memory_all or MEMORY, cpus_all or CPUS, memory_of, cpus_of, medium)
     twin = Twin.load(inventory)
     booted = twin.up(size, internet=internet)
     for machine in booted:

@@ -38,6 +38,7 @@ class Size:
     cpus: int = CPUS
     memory_of: tuple[tuple[str, int], ...] = ()
     cpus_of: tuple[tuple[str, int], ...] = ()
+    medium: Path | None = None  # image of a file system that every machine has as a disc in its drive
 
     def of(self, host: str) -> tuple[int, int]:
         """Memory and processors of ``host``."""
@@ -197,7 +198,9 @@ class Twin:
             for disk in machine.disks:
                 _create(self.folder / qemu.disk_file(machine, disk), disk, base.root)
             memory, cpus = size.of(machine.name)
-            hardware[machine.name] = asdict(qemu.Hardware(base.kernel, base.initrd, chosen, memory, cpus))
+            medium = str(size.medium.resolve()) if size.medium else ""
+            parts = qemu.Hardware(base.kernel, base.initrd, chosen, memory, cpus, medium)
+            hardware[machine.name] = asdict(parts)
         document = wanted.as_dict() | {"image": base.key, "hardware": hardware}
         partial = self._manifest.with_suffix(".partial")
         partial.write_text(json.dumps(document, indent=2, default=str) + "\n")

@@ -32,6 +32,7 @@ class Hardware:
     accelerator: str
     memory: int
     cpus: int
+    medium: str = ""  # image of a file system in the machine's optical drive; empty: there is no drive
 
 
 def kernel_arguments(accelerator: str) -> str:
@@ -120,9 +121,19 @@ def machine(machine: Machine, hardware: Hardware, pulled: Collection[str] = ()) 
         command += ["-blockdev", options(blockdev(machine, disk))]
         if disk.serial not in pulled:
             command += ["-device", options(disk_device(machine, disk))]
+    if hardware.medium:
+        command += _drive(hardware.medium, len(machine.disks))
     for nic in machine.nics:
         command += _nic(name, nic)
     return command
+
+
+def _drive(medium: str, place: int) -> list[str]:
+    """An optical drive with a disc in it: no disk of the inventory, and nobody can write to it."""
+    disc = {"driver": "raw", "node-name": "medium", "read-only": True}
+    file = {"file": {"driver": "file", "filename": medium}}
+    device = {"driver": "scsi-cd", "bus": "scsi0.0", "scsi-id": place, "lun": 0, "drive": "medium"}
+    return ["-blockdev", options(disc | file), "-device", options(device)]
 
 
 def _nic(host: str, nic: Nic) -> list[str]:
