@@ -10,6 +10,11 @@ import pulumi
 
 Manifest = dict[str, Any]
 
+# What this program names is its own. Every resource has a field manager of a random name, so an object that was
+# sent but not recorded (the server died in between) belongs to nobody when the next run finds it; without force,
+# fields that the server has filled in since would be a conflict for ever.
+OWNED = {"pulumi.com/patchForce": "true"}
+
 # Hidden in the state wherever they come back from the cluster, as the SDK's own Secret has it.
 _SECRET_FIELDS = ["data", "stringData"]
 
@@ -33,7 +38,8 @@ def create(manifest: Manifest, opts: pulumi.ResourceOptions) -> pulumi.CustomRes
     next run."""
     metadata = manifest["metadata"]
     place = f"{metadata['namespace']}/" if "namespace" in metadata else ""
-    return Object(f"{manifest['kind']}:{place}{metadata['name']}", dict(manifest), opts)
+    owned = metadata | {"annotations": metadata.get("annotations", {}) | OWNED}
+    return Object(f"{manifest['kind']}:{place}{metadata['name']}", manifest | {"metadata": owned}, opts)
 
 
 def patience(seconds: int) -> pulumi.CustomTimeouts:

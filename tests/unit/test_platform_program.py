@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from ai_platform import daemons, names
-from ai_platform.manifest import create
+from ai_platform.manifest import OWNED, create
 from ai_platform.program import build, inventory_path
 from ai_platform.reading import read
 from ai_platform.secrets import Secrets
@@ -152,7 +152,7 @@ def test_objects_are_sent_as_they_are() -> None:
         {
             "apiVersion": "storage.k8s.io/v1",
             "kind": "StorageClass",
-            "metadata": {"name": "x", "labels": {"keep_this": "andThis"}},
+            "metadata": {"name": "x", "labels": {"keep_this": "andThis"}, "annotations": OWNED},
             "volumeBindingMode": "Immediate",
             "provisioner": "p",
         }
