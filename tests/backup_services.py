@@ -37,10 +37,17 @@ CREATE FUNCTION twice(x int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 2 * x
 
 
 @contextmanager
+def postgres_empty(folder: Path) -> Iterator[Server]:
+    """A server with nothing in it."""
+    folder.mkdir(exist_ok=True)
+    with scratch_server(folder, POSTGRES if os.geteuid() == 0 else "") as server:
+        yield server
+
+
+@contextmanager
 def postgres(folder: Path, rows: int = 5000) -> Iterator[Server]:
     """A server with roles, databases, data, an index, a view and a function."""
-    folder.mkdir(exist_ok=True)
-    with scratch_server(folder, POSTGRES) as server:
+    with postgres_empty(folder) as server:
         sql(server, SQL)
         sql(server, TABLES.format(rows=rows), "dify")
         sql(server, "CREATE TABLE t AS SELECT 1 AS x", "odd name's")

@@ -43,7 +43,8 @@ class BackupSite:
 
     def start(self) -> None:
         """The server: it adds, and neither changes nor removes."""
-        command = ["rclone", "serve", "restic", "--append-only", "--private-repos", "--cache-objects=false"]
+        command = ["rclone", "serve", "restic", "--append-only", "--private-repos"]
+        command += ["--cache-objects=false", "--local-no-preallocate"]
         command += [f"--addr=127.0.0.1:{self.port}", f"--htpasswd={self.folder / 'htpasswd'}"]
         with (self.folder / "server.log").open("ab") as log:
             self.server = subprocess.Popen(

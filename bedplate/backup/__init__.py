@@ -5,3 +5,7 @@ import sys
 from bedplate import paths
 
 sys.path.append(str(paths.MODULE_UTILS))
+
+from backup import plan, work
+
+__all__ = ["plan", "work"]

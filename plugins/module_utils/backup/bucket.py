@@ -171,7 +171,8 @@ class Store:
         path = f"{parts.path}/{self.bucket}{'/' + quote(key, safe='/-_.~') if key else ''}"
         asked = "&".join(f"{k}={quote(v, safe='-_.~')}" for k, v in sorted((query or {}).items()))
         now = datetime.now(timezone.utc)  # noqa: UP017  Python 3.11's
-        signed = headers(self.credentials, parts.netloc, path, extra or {}, now, method, asked, body)
+        how = {"method": method, "query": asked}
+        signed = headers(self.credentials, parts.netloc, path, extra or {}, now, body=body, **how)
         try:
             connection = _connection(parts.scheme, parts.netloc, self.ca)
             connection.request(

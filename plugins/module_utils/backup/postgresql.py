@@ -43,7 +43,7 @@ class PostgreSQL(Kind):
         with scratch_server(place.scratch, str(item.words.get("run_as", ""))) as server:
             server.load(restored)
             again = place.scratch / "again"
-            again.mkdir()
+            again.mkdir(mode=0o700)
             server.dump(again, read_manifest(restored)["databases"])
             for name in sorted(path.name for path in restored.glob("*.dump")):
                 found, different = _hold_against(server, restored / name, again / name)
@@ -142,7 +142,7 @@ def scratch_server(scratch: Path, user: str) -> Iterator[Server]:
         if user:
             for folder in (name, sockets):
                 shutil.chown(folder, user)
-            _passable(place)
+            scratch.chmod(0o711)  # the user may pass it, and sees nothing of what is in it
         data, options = place / "data", f"-c listen_addresses='' -k {sockets} -c fsync=off"
         made = [initdb, "-D", str(data), "-U", "postgres", "-E", "UTF8", "--locale=C.UTF-8", "-A", "trust"]
         run(made, user=user)
@@ -156,13 +156,6 @@ def scratch_server(scratch: Path, user: str) -> Iterator[Server]:
             yield Server(programs, {"PGHOST": sockets, "PGUSER": "postgres"}, user)
         finally:
             run([*control, "-m", "immediate", "stop"], user=user)
-
-
-def _passable(place: Path) -> None:
-    """Let another user pass the folders above, which show nothing of what is in them."""
-    for folder in place.parents:
-        if not folder.stat().st_mode & 0o001:
-            folder.chmod(folder.stat().st_mode | 0o011)
 
 
 def _connect(name: str) -> str:

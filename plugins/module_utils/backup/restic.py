@@ -68,7 +68,8 @@ class Restic:
         excluded = [word for path in item.words.get("exclude", ()) for word in ("--exclude", str(path))]
         words = ["--json", "--host", host, "--tag", item.name, *excluded, *where]
         answer = self.ask("backup", *words, cwd=cwd, quiet=(0, _PARTIAL))
-        said = [json.loads(line) for line in answer.output.splitlines() if line.startswith("{")]
+        lines = [*answer.output.splitlines(), *answer.errors.splitlines()]  # errors are on either
+        said = [json.loads(line) for line in lines if line.startswith("{")]
         if answer.code == _PARTIAL:
             bad = [entry.get("item", "") for entry in said if entry.get("message_type") == "error"]
             named = ", ".join(bad[:5]) or answer.errors.strip()[-300:]

@@ -1,5 +1,5 @@
-"""Signature of a request to an S3-compatible object store (AWS Signature Version 4), with the standard library
-only."""
+"""Signature of a request to an S3-compatible object store (AWS Signature Version 4), with the standard
+library only."""
 
 from __future__ import annotations
 
@@ -27,12 +27,13 @@ def headers(
     path: str,
     extra: Mapping[str, str],
     now: datetime,
+    *,
     method: str = "GET",
     query: str = "",
     body: bytes = b"",
 ) -> dict[str, str]:
-    """All headers of a signed request for ``path`` (percent-encoded). ``query`` is percent-encoded and in the order
-    of its names; ``now`` is UTC.
+    """All headers of a signed request for ``path`` (percent-encoded). ``query`` is percent-encoded and in the
+    order of its names; ``now`` is UTC.
 
     Source: Signature Calculations for the Authorization Header, AWS S3 API reference.
     """
