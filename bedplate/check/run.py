@@ -8,6 +8,7 @@ from typing import Any
 from jsonschema.protocols import Validator
 
 from bedplate.check import (  # noqa: F401  the rules register themselves
+    backup,
     compatibility,
     containers,
     gateway,

@@ -8,6 +8,7 @@ import pytest
 from bedplate.check import compatibility
 from tests.inventory_samples import outcome
 from tests.wrong_inventories import (
+    backup,
     containers,
     gateway,
     gpu_policy,
@@ -35,6 +36,7 @@ CASES = [
         containers,
         gateway,
         rdma,
+        backup,
         hosts,
         site,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -94,6 +94,18 @@ def parse(document: Mapping[str, Any]) -> Config:
         items=items,
         **rest,
     )
+
+
+def faults(items: Sequence[Mapping[str, Any]]) -> Iterator[tuple[tuple[int, str], str, str]]:
+    """What is wrong with items: place in the list, reason and remedy."""
+    names = [entry.get("name") for entry in items]
+    for number, entry in enumerate(items):
+        try:
+            _item(entry)
+        except BackupError as error:
+            yield (number, "name"), str(error.args[0]), error.remedy
+        if entry.get("name") in names[:number]:
+            yield (number, "name"), "another item is called so", "give each a name of its own"
 
 
 def _item(entry: Mapping[str, Any]) -> Item:
