@@ -16,7 +16,7 @@ sys.path.append(str(paths.MODULE_UTILS))
 import audit_chain
 from audit_chain import Break, Head, Verdict
 
-PLAYBOOK = "playbooks/audit_verify.yml"
+PLAYBOOK = "audit_verify.yml"
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from bedplate import playbook
 from bedplate.errors import BAD_INPUT, BedplateError
 from bedplate.playbook import Event
 
-WORK, KEEP = "playbooks/backup.yml", "playbooks/backup_keep.yml"
+WORK, KEEP = "backup.yml", "backup_keep.yml"
 
 
 @dataclass(frozen=True)
@@ -77,5 +77,6 @@ def _play(
 
     done = playbook.run(inventory, name, limit=limit, extra=extra, on_event=watch)
     if done.rc != 0:
-        raise BedplateError("\n".join(f"{host}: {message}" for host, _, message in done.failures))
+        said = [f"{host}: {message}" for host, _, message in done.failures]
+        raise BedplateError("\n".join(said) or done.output[-800:])
     return [told for host in sorted(found) for told in found[host]]

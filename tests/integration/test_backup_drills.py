@@ -1,6 +1,7 @@
 """Every kind of item is backed up from its real program, restored and compared; what differs is found."""
 
 import json
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -24,9 +25,15 @@ pytestmark = pytest.mark.skipif(
 
 
 @pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """One that PostgreSQL, which runs as another user, may pass; pytest closes its own to others."""
+    with tempfile.TemporaryDirectory(prefix="bedplate-") as name:
+        Path(name).chmod(0o711)
+        yield Path(name)
+
+
+@pytest.fixture
 def site(tmp_path: Path) -> Iterator[BackupSite]:
-    for folder in (tmp_path, *tmp_path.parents[:-2]):  # PostgreSQL runs as another user
-        folder.chmod(folder.stat().st_mode | 0o011)
     site = BackupSite(tmp_path / "site")
     site.start()
     yield site

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bedplate import playbook
+from bedplate import audit, paths, playbook
 from bedplate.backup import hosts
 from bedplate.errors import BedplateError
 from bedplate.playbook import Event, PlaybookResult
@@ -65,3 +65,8 @@ def test_an_inventory_without_backups_says_what_to_write(play: Play) -> None:
     with pytest.raises(BedplateError, match="no host is backed up") as error:
         hosts.work(Path("inventories/lab"), "list")
     assert "backup_server" in error.value.remedy
+
+
+@pytest.mark.parametrize("name", [hosts.WORK, hosts.KEEP, audit.PLAYBOOK])
+def test_playbooks_that_commands_run_are_there(name: str) -> None:
+    assert (paths.PLAYBOOKS / name).is_file()
