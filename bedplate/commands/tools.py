@@ -11,7 +11,9 @@ from bedplate import console
 from bedplate.rehearse import pulumi_home
 from bedplate.tools import build, golang, locate, spec
 
-Names = Annotated[list[str] | None, typer.Argument(help="programs of tools/tools.yml, or sets of them; none: all")]
+Names = Annotated[
+    list[str] | None, typer.Argument(help="programs of tools/tools.yml, or sets of them; none: all")
+]
 Json = Annotated[bool, typer.Option("--json", help="one JSON document on standard output")]
 
 
