@@ -35,6 +35,7 @@ OFFERED = (
     "ibverbs-utils",
     "infiniband-diags",
     "keepalived",
+    "lynis",
     "libnginx-mod-http-js",
     "logrotate",
     "nftables",
