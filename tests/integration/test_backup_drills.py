@@ -59,11 +59,13 @@ def prove(site: BackupSite, item: dict[str, object], what: str) -> work.Result:
     """Back up, drill, see that the drill left nothing, and record both."""
     config, seconds = back_up(site, item)
     (drilled,) = work.drill(config)
+    kind, failed = str(item["kind"]), int(not drilled.ok)
+    claim = f"Failed restore drills of {what}: {drilled.said}"
+    evidence.record(
+        "lab", f"backup.drill.{kind}", claim, failed, goal="== 0", proved_on="program", command=COMMAND
+    )
     assert drilled.ok, drilled.said
     assert list((site.folder / "scratch").iterdir()) == []
-    kind = str(item["kind"])
-    claim = f"Restore drill of {what} finds equal content ({drilled.said})"
-    evidence.record("lab", f"backup.drill.{kind}", claim, True, proved_on="program", command=COMMAND)
     claim = f"Minutes of that drill of {drilled.bytes:,} bytes; its backup took {seconds:.1f} s"
     evidence.record(
         "lab",
