@@ -15,7 +15,7 @@ INVENTORY = paths.ROOT / "tests/e2e/inventories/rdma"
 PLAYBOOK = str(paths.ROOT / "tests/e2e/playbooks/rdma.yml")
 ACCEPTANCE = str(paths.PLAYBOOKS / "rdma_acceptance.yml")
 COMMAND = "pytest tests/e2e/test_rdma.py"
-TASKS_BUDGET = 4
+TASKS_BUDGET = 5
 HOSTS = ("rdma1", "rdma2")
 
 pytestmark = [pytest.mark.twin, pytest.mark.long]

@@ -32,4 +32,4 @@ def test_fixtures_are_brought_and_masked(kept):
 
 
 def test_nothing_is_left_running(host):
-    assert host.run("pgrep -f gpu_acceptance.worker").rc == 1
+    assert host.run("pgrep -f '[g]pu_acceptance.worker'").rc == 1

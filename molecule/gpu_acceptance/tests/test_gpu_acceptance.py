@@ -33,4 +33,4 @@ def test_what_the_host_keeps_is_what_the_controller_has(host, brought):
 
 
 def test_nothing_is_left_running(host):
-    assert host.run("pgrep -f gpu_acceptance.worker").rc == 1
+    assert host.run("pgrep -f '[g]pu_acceptance.worker'").rc == 1
