@@ -31,6 +31,8 @@ INSTALLED = (
 OFFERED = (
     "auditd",
     "chrony",
+    "conntrack",
+    "containernetworking-plugins",
     "ethtool",
     "ibverbs-utils",
     "infiniband-diags",
@@ -48,6 +50,7 @@ OFFERED = (
     "rsyslog-relp",
     "runc",
     "smartmontools",
+    "socat",
     "unattended-upgrades",
 )
 NOT_NEEDED = ("/usr/share/man/*", "/usr/share/doc/*", "/usr/share/locale/*", "/usr/share/info/*")

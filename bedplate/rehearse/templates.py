@@ -1,4 +1,5 @@
-"""Configuration files that production's control plane reads too, from playbooks/templates/kubernetes."""
+"""Configuration files that production's control plane reads too, from role
+kubernetes_control_plane."""
 
 import base64
 import secrets
@@ -11,14 +12,15 @@ import yaml
 from bedplate import paths
 from bedplate.private_files import write_private
 
-FOLDER = paths.PLAYBOOKS / "templates" / "kubernetes"
-FLAGS = paths.PLAYBOOKS / "vars" / "kubernetes_api_server.yml"
+ROLE = paths.ROLES / "kubernetes_control_plane"
+FOLDER = ROLE / "templates"
+FLAGS = ROLE / "vars" / "api_server.yml"
 SECRETBOX_KEY_BYTES = 32
 
 
 def api_server_flags() -> dict[str, str]:
     """Flags of the API server that hold wherever it runs."""
-    flags: dict[str, str] = yaml.safe_load(FLAGS.read_text())["kubernetes_api_server_flags"]
+    flags: dict[str, str] = yaml.safe_load(FLAGS.read_text())["__kubernetes_control_plane_api_server"]
     return flags
 
 
