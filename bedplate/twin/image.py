@@ -166,7 +166,8 @@ def command(wanted: Recipe, work: Path) -> list[str]:
     options += ["--dpkgopt=path-include=/usr/share/doc/*/copyright"]
     options += [f"--customize-hook=copy-in {work}/twin-seed.service /etc/systemd/system"]
     options += [f"--customize-hook=copy-in {work}/twin-seed /usr/local/sbin"]
-    owned = "/etc/systemd/system/twin-seed.service /usr/local/sbin/twin-seed"  # as here, where this is not root
+    # copied files keep their owner, who is somebody else where this is not root
+    owned = "/etc/systemd/system/twin-seed.service /usr/local/sbin/twin-seed"
     options += [f'--customize-hook=chroot "$1" chown root:root {owned}']
     options += [f'--customize-hook={work}/customize.sh "$1" {work} {SYSTEM_DISK // 1024}k']
     names = ",".join(wanted.packages)

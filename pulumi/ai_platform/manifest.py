@@ -10,9 +10,9 @@ import pulumi
 
 Manifest = dict[str, Any]
 
-# What this program names is its own. Every resource has a field manager of a random name, so an object that was
-# sent but not recorded (the server died in between) belongs to nobody when the next run finds it; without force,
-# fields that the server has filled in since would be a conflict for ever.
+# What this program names is its own. Every resource has a field manager of a random name, so an object that
+# was sent but not recorded (the server died in between) belongs to nobody when the next run finds it; without
+# force, fields that the server has filled in since would be a conflict for ever.
 OWNED = {"pulumi.com/patchForce": "true"}
 
 # Hidden in the state wherever they come back from the cluster, as the SDK's own Secret has it.
