@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from bedplate import paths
 from bedplate.errors import BadInput, BedplateError, Finding
+from bedplate.private_files import write_private
 from bedplate.tools import locate, spec
 
 PROJECT = "bedplate"
@@ -27,12 +28,13 @@ Run = Callable[
 @dataclass(frozen=True)
 class Change:
     """One secret to be made. ``generation`` counts rotations; pods carry it, so that a rotation restarts
-    them."""
+    them. ``file``: below the environment's state, where roles find it too."""
 
     name: str
     action: Literal["make", "rotate"]
     bytes: int
     generation: int
+    file: str = ""
 
 
 def plan(
@@ -44,11 +46,14 @@ def plan(
     unknown = sorted(wanted - set(catalogue))
     if unknown:
         raise BadInput([_unknown(name, catalogue) for name in unknown])
+    kept = [name for name in sorted(wanted) if "file" in catalogue[name]]
+    if kept:
+        raise BadInput([_kept(name, catalogue[name]["file"]) for name in kept])
     changes = []
     for name, entry in catalogue.items():
         generation = int(config.get(f"{PROJECT}:{name}-generation", {}).get("value", 0))
         if f"{PROJECT}:{name}" not in config:
-            changes.append(Change(name, "make", entry["bytes"], generation))
+            changes.append(Change(name, "make", entry["bytes"], generation, entry.get("file", "")))
         elif name in wanted:
             changes.append(Change(name, "rotate", entry["bytes"], generation + 1))
     return changes
@@ -62,10 +67,21 @@ def ensure(
     changes = plan(catalogue, config, rotate)
     for change in changes:
         key = f"{PROJECT}:{change.name}"
-        run(["config", "set", "--secret", key, "--stack", stack], secrets.token_urlsafe(change.bytes))
+        run(["config", "set", "--secret", key, "--stack", stack], _value(change, stack))
         if change.action == "rotate":
             run(["config", "set", f"{key}-generation", str(change.generation), "--stack", stack], None)
     return changes
+
+
+def _value(change: Change, stack: str) -> str:
+    """A new value; or that of its file, which is written where there is none."""
+    if not change.file:
+        return secrets.token_urlsafe(change.bytes)
+    path = paths.state(stack) / change.file
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        write_private(path, secrets.token_urlsafe(change.bytes).encode() + b"\n")
+    return path.read_text().strip()
 
 
 def cli(project: Path = paths.PULUMI) -> Run:
@@ -97,6 +113,12 @@ def cli(project: Path = paths.PULUMI) -> Run:
 def select(run: Run, stack: str) -> None:
     """Make the stack unless it is there."""
     run(["stack", "select", "--create", stack], None)
+
+
+def _kept(name: str, file: str) -> Finding:
+    why = f"others use it too, from the file {file} below the environment's state"
+    remedy = "see docs/backups.md on another password of a repository"
+    return Finding("inventories/_common/secrets.yml", "catalogue_secrets", name, why, remedy)
 
 
 def _unknown(name: str, catalogue: Mapping[str, Any]) -> Finding:

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from ai_platform import names
 from ai_platform.namespaces import on_host_network
-from ai_platform.settings import Settings, Watch
+from ai_platform.settings import Backups, Settings, Watch
 
 HTTPS = 443
 
@@ -77,6 +77,8 @@ def flows(settings: Settings) -> list[Flow]:
     found += _api_clients(ports)
     if settings.watch:
         found += _watching(settings.watch, ports)
+    if settings.backups:
+        found += _backing_up(settings, settings.backups)
     if settings.object_store:
         found.append(
             Flow(TRITON, OUTSIDE, (_port(settings.object_store.endpoint),), "model repositories in S3")
@@ -126,10 +128,29 @@ def _watching(watch: Watch, ports: Mapping[str, int]) -> list[Flow]:
         found.append(Flow(ALERTMANAGER, OUTSIDE, watch.notified, "whoever is told of alerts"))
     for database in watch.databases:
         exporter = Peer(names.MONITORING, f"{database.kind}-exporter", database.name)
-        port = int(database.address.rpartition(":")[2])
+        port = _own_port(database.address)
         found.append(Flow(exporter, OUTSIDE, (port,), "the database that it reads"))
         found.append(Flow(PROMETHEUS, exporter, (ports[f"{database.kind}_exporter"],), "metrics"))
     return found
+
+
+def _backing_up(settings: Settings, backups: Backups) -> list[Flow]:
+    """Each item's pods reach the server of backups, and what they back up."""
+    found = []
+    for item in backups.items:
+        source = Peer(names.BACKUP, "backup", item.name)
+        found.append(Flow(source, OUTSIDE, (_own_port(backups.server),), "the server that keeps backups"))
+        target = Peer(*item.peer)
+        if item.address:
+            found.append(Flow(source, target, (_own_port(item.address),), "the database that it backs up"))
+        elif item.bucket and settings.object_store:
+            port = _port(settings.object_store.endpoint)
+            found.append(Flow(source, target, (port,), "the bucket that it backs up"))
+    return found
+
+
+def _own_port(address: str) -> int:
+    return int(address.rpartition(":")[2])
 
 
 def _port(endpoint: str) -> int:

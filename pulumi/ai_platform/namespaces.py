@@ -51,12 +51,16 @@ WATCHED_HOSTS = Namespace(
     tenant=False,
 )
 
+# What it holds opens every other namespace; no role of people reaches it.
+BACKED_UP = Namespace(names.BACKUP, tenant=False)
+
 
 def namespaces(settings: Settings) -> tuple[Namespace, ...]:
     """Those that this environment needs."""
     fabric = (ON_FABRIC,) if any(on_host_network(service) for service in settings.vllm) else ()
     hosts = (WATCHED_HOSTS,) if settings.watch else ()
-    return (*ALWAYS, *fabric, *hosts)
+    backup = (BACKED_UP,) if settings.backups else ()
+    return (*ALWAYS, *fabric, *hosts, *backup)
 
 
 def render(namespace: Namespace) -> Manifest:

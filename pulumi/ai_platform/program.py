@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pulumi
 
+from ai_platform.backups import Backups, BackupsArgs
 from ai_platform.batch import Batch, BatchArgs
 from ai_platform.gpu import Gpu, GpuArgs
 from ai_platform.guardrails import Guardrails, GuardrailsArgs
@@ -46,12 +47,14 @@ def build(settings: Settings, secrets: Secrets) -> None:
     vllm = Vllm("vllm", VllmArgs(settings, secrets, ready))
     triton = Triton("triton", TritonArgs(settings, secrets, [*ready, *vllm.groups]))
     monitoring = Monitoring("monitoring", MonitoringArgs(settings, secrets, [*guardrails.ready, *gpu.ready]))
+    backups = Backups("backups", BackupsArgs(settings, secrets, [*guardrails.ready, *storage.ready]))
     batch = Batch("batch", BatchArgs(settings, [*ready, *vllm.groups]))
     pulumi.export("vllm", vllm.addresses)
     pulumi.export("triton", triton.addresses)
     pulumi.export("batch", batch.jobs)
     pulumi.export("images_by_tag", settings.images.by_tag)
     pulumi.export("monitoring", monitoring.addresses)
+    pulumi.export("backups", backups.jobs)
     pulumi.export("storage_classes", storage.classes)
 
 

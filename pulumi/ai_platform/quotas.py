@@ -53,6 +53,9 @@ def demands(settings: Settings) -> dict[str, Demand]:
     for part in monitoring_parts.parts(settings).values():
         whole = Demand(part.pods, 0, -(-part.pods * part.millicpu // 1000), part.pods * part.memory)
         needed[part.namespace] = needed.get(part.namespace, Demand()) + whole
+    if settings.backups:  # a run and a drill of each item at once, and the look at the repository
+        count = 2 * len(settings.backups.items) + 1
+        needed[names.BACKUP] = Demand(count, 0, count, count * GIB)
     return needed
 
 

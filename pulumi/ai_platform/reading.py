@@ -9,7 +9,7 @@ from typing import Any
 import jsonschema
 import yaml
 
-from ai_platform import watching
+from ai_platform import backing_up, watching
 from ai_platform.images import Images, images
 from ai_platform.node_groups import node_groups, rdma
 from ai_platform.refusals import Refusals, check
@@ -122,6 +122,7 @@ class _Reader:
             shared_files=_shared_files(platform.get("platform_shared_files")),
             object_store=_object_store(platform.get("platform_object_store")),
             watch=watching.read(inventory, platform.get("platform_monitoring")),
+            backups=backing_up.read(platform.get("platform_backups")),
         )
 
     def images(self, platform: Vars) -> Images:

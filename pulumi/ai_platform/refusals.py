@@ -6,6 +6,7 @@ from typing import Any
 
 from ai_platform import sizing
 from ai_platform.settings import (
+    Backups,
     BatchJob,
     NodeGroup,
     Settings,
@@ -48,19 +49,39 @@ def check(settings: Settings, refusals: Refusals) -> None:
         refuse_batch(f"platform_batch.{index}", job, settings, refusals)
     if settings.watch:
         refuse_watch(settings, settings.watch, refusals)
+    if settings.backups:
+        refuse_backups(settings, settings.backups, refusals)
+
+
+def refuse_backups(settings: Settings, backups: Backups, refusals: Refusals) -> None:
+    """A tier that some Kubernetes node has, items that can be told apart, each with what its kind needs."""
+    _refuse_tier("platform_backups.tier", backups.tier, settings, refusals)
+    _refuse_doubles("platform_backups.items", backups.items, refusals)
+    for item in backups.items:
+        needed = {"postgresql": "address", "bucket": "bucket"}.get(item.kind, "name")
+        if not getattr(item, needed):
+            key, why = f"platform_backups.items.{item.name}", f"a {item.kind} item needs its {needed}"
+            refusals.add(key, item.kind, why, f"add `{needed}`")
+        if item.kind == "bucket" and settings.object_store is None:
+            refusals.add(
+                f"platform_backups.items.{item.name}",
+                item.bucket,
+                "there is no object store that has it",
+                "set platform_object_store",
+            )
 
 
 def refuse_watch(settings: Settings, watch: Watch, refusals: Refusals) -> None:
     """A tier that some Kubernetes node has, and databases that can be told apart."""
-    if watch.tier not in settings.tiers:
-        known = ", ".join(settings.tiers) or "none is defined"
-        refusals.add(
-            "platform_monitoring.tier",
-            watch.tier,
-            "no Kubernetes node has a storage tier of this name",
-            f"use one of: {known}",
-        )
+    _refuse_tier("platform_monitoring.tier", watch.tier, settings, refusals)
     _refuse_doubles("platform_monitoring.databases", watch.databases, refusals)
+
+
+def _refuse_tier(key: str, tier: str, settings: Settings, refusals: Refusals) -> None:
+    if tier not in settings.tiers:
+        known = ", ".join(settings.tiers) or "none is defined"
+        why = "no Kubernetes node has a storage tier of this name"
+        refusals.add(key, tier, why, f"use one of: {known}")
 
 
 def _refuse_doubles(key: str, entries: Sequence[Any], refusals: Refusals) -> None:

@@ -4,6 +4,7 @@ what cannot work; components and renderers see nothing else of the inventory."""
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from ai_platform.data_settings import DataServices
 from ai_platform.images import Images
 from bedplate.capacity.fit import Layout
 from bedplate.capacity.models import Gpu, Model
@@ -137,13 +138,14 @@ class SharedFiles:
 @dataclass(frozen=True)
 class ObjectStore:
     """Where S3 is. Whatever provides it (this platform or the site) fills this record; components only read
-    it. ``secret`` names the Secret with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the namespace of
-    the reader."""
+    it. ``bucket`` holds models; ``access_keys`` are those that the site gave to our consumers, whose names
+    they are otherwise."""
 
     endpoint: str
     bucket: str
     region: str = "us-east-1"
-    secret: str = "object-store"  # noqa: S105 - the name of a Secret, not its content
+    access_keys: Mapping[str, str] = field(default_factory=dict)
+    own: bool = False  # this platform's
 
 
 @dataclass(frozen=True)
@@ -188,6 +190,37 @@ class Watch:
 
 
 @dataclass(frozen=True)
+class BackupItem:
+    """One thing that is backed up: a database at ``address`` (HOST:PORT, asked as ``user`` with the stack's
+    secret ``secret``), a bucket of the object store, or the stack's secrets themselves. ``peer`` is where
+    its pods are (namespace, app); without one it is outside the cluster."""
+
+    name: str
+    kind: str
+    address: str = ""
+    user: str = ""
+    secret: str = ""
+    bucket: str = ""
+    peer: tuple[str, str] = ("", "")
+
+
+@dataclass(frozen=True)
+class Backups:
+    """Where backups go, when, and what is backed up. ``volume`` in bytes, on ``tier``: one for each item,
+    which keeps its copy between two nights, and one that a drill has while it runs. Schedules are cron's, in
+    UTC."""
+
+    server: str
+    tier: str
+    volume: int
+    schedule: str
+    drill: str
+    authority: str = ""
+    limit_kib: int = 0
+    items: tuple[BackupItem, ...] = ()
+
+
+@dataclass(frozen=True)
 class Rdma:
     """Hosts with RDMA cards, their interfaces of those cards, and how many pods may share a host's."""
 
@@ -226,7 +259,9 @@ class Settings:
     rdma: Rdma | None = None
     shared_files: SharedFiles | None = None
     object_store: ObjectStore | None = None
+    data: DataServices | None = None
     watch: Watch | None = None
+    backups: Backups | None = None
     tier_hosts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property

@@ -16,7 +16,7 @@ from tests.rendered import ENVIRONMENTS, environment, find, inventory, pod_specs
 
 Manifest = dict[str, Any]
 VERSION = ".".join(common()["version_kubernetes"].split(".")[:2])
-RESTRICTED = (names.SERVING, names.BATCH, names.GATEWAY, names.MONITORING)
+RESTRICTED = (names.SERVING, names.BATCH, names.GATEWAY, names.MONITORING, names.BACKUP)
 
 
 def containers(spec: Manifest) -> Iterator[Manifest]:

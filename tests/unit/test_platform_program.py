@@ -2,6 +2,7 @@
 clear."""
 
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pulumi
@@ -193,6 +194,27 @@ def test_an_unknown_secret_is_refused() -> None:
     with pytest.raises(BadInput) as refused:
         stack_secrets.plan(CATALOGUE, {}, ["a-kye"])
     assert "`a-key`" in refused.value.findings[0].remedy
+
+
+def test_a_secret_that_roles_use_too_is_that_of_its_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(paths, "state", lambda environment: tmp_path / environment)
+    catalogue = {"new": {"bytes": 32, "file": "a/new"}, "there": {"bytes": 32, "file": "a/there"}}
+    (tmp_path / "lab/a").mkdir(parents=True)
+    (tmp_path / "lab/a/there").write_text("known\n")
+    said: list[str | None] = []
+
+    def run(arguments: list[str], text: str | None) -> str:
+        said.append(text)
+        return "{}"
+
+    stack_secrets.ensure(run, "lab", catalogue, [])
+    made = (tmp_path / "lab/a/new").read_text().strip()
+    assert said == [None, made, "known"]
+    assert (len(made) >= 43, (tmp_path / "lab/a/new").stat().st_mode & 0o777) == (True, 0o600)
+    with pytest.raises(BadInput, match="others use it too"):
+        stack_secrets.plan(catalogue, {}, ["there"])
 
 
 def test_values_go_to_pulumi_on_standard_input_only() -> None:

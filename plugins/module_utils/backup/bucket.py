@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import http.client
 import json
+import os
 import ssl
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -75,6 +76,19 @@ class Bucket(Kind):
         return f"{len(index)} objects are in {store.bucket}"
 
 
+def _credentials(file: str) -> tuple[str, str]:
+    """Access key and secret key: two words in a file, or else in the environment, as a pod has them."""
+    try:
+        if not file:
+            return os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"]
+        key, secret = Path(file).read_text(encoding="utf-8").split()
+    except (OSError, ValueError):
+        raise BackupError(f"{file} does not hold an access key and a secret key") from None
+    except KeyError as error:
+        raise BackupError(f"{error.args[0]} is not set", "name a credentials_file") from None
+    return key, secret
+
+
 def _index(folder: Path) -> dict[str, Any]:
     file = folder / INDEX
     found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
@@ -109,12 +123,8 @@ class Store:
 
     @classmethod
     def of(cls, item: Item) -> Store:
-        """The bucket that an item names; its credentials lie in a file of two lines, key and secret."""
-        file = Path(item.words["credentials_file"])
-        try:
-            key, secret = file.read_text(encoding="utf-8").split()
-        except (OSError, ValueError):
-            raise BackupError(f"{file} does not hold an access key and a secret key") from None
+        """The bucket that an item names; its credentials lie in a file or in the environment."""
+        key, secret = _credentials(str(item.words.get("credentials_file", "")))
         region = str(item.words.get("region", "us-east-1"))
         words = (str(item.words["endpoint"]).rstrip("/"), str(item.words["bucket"]))
         return cls(*words, Credentials(key, secret, region), str(item.words.get("ca", "")))

@@ -14,8 +14,9 @@ KINDS: dict[str, tuple[set[str], set[str]]] = {  # kind: words that it needs, wo
     "files": ({"paths"}, {"exclude"}),
     "postgresql": (set(), {"host", "port", "user", "password_file", "run_as", "databases"}),
     "etcd": ({"endpoint"}, {"ca", "certificate", "key"}),
-    "bucket": ({"endpoint", "bucket", "credentials_file"}, {"ca", "region"}),
+    "bucket": ({"endpoint", "bucket"}, {"credentials_file", "ca", "region"}),
     "pulumi": ({"project", "stack", "backend", "passphrase_file"}, set()),
+    "secrets": ({"folder"}, set()),
 }
 SKEW = timedelta(minutes=10)  # two clocks that agree
 ARRIVAL = timedelta(days=1)  # between a snapshot's own time and the time at which the server got it

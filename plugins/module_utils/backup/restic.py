@@ -137,7 +137,7 @@ def of(config: Config, **more: str) -> Restic:
     for secret in (config.repository_file, config.password_file):
         if not secret.is_file():
             raise BackupError(f"{secret} is not there", "bring it back from where secrets are kept")
-        if secret.stat().st_mode & 0o077:
+        if secret.stat().st_mode & 0o037:  # its group may read it: that is how a pod gets it
             raise BackupError(f"{secret} can be read by others", f"chmod 0400 {secret}")
     environment = {
         "RESTIC_REPOSITORY_FILE": str(config.repository_file),

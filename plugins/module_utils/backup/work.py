@@ -27,6 +27,7 @@ from .postgresql import PostgreSQL
 from .problem import BackupError
 from .pulumi import Pulumi
 from .restic import Restic, of
+from .secrets import Secrets
 
 KINDS: dict[str, Kind] = {
     "files": Files(),
@@ -34,6 +35,7 @@ KINDS: dict[str, Kind] = {
     "etcd": Etcd(),
     "bucket": Bucket(),
     "pulumi": Pulumi(),
+    "secrets": Secrets(),
 }
 DRILL_MARGIN = 1.2  # free room that a drill wants, as a multiple of what it restores
 Say = Callable[[str], None]
