@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import ansible_runner
+import click
 
 from bedplate import paths
 from bedplate.console import Step, progress
@@ -101,7 +102,7 @@ def run(
             cancel_callback=interrupted.is_set,
             quiet=True,
         )
-        output = runner.stdout.read()[-8000:]
+        output = click.unstyle(runner.stdout.read())[-8000:]
     if interrupted.is_set():
         raise KeyboardInterrupt
     return summary(collected, runner.rc, time.monotonic() - begin, output)

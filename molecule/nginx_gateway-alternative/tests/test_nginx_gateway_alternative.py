@@ -49,7 +49,7 @@ def test_the_record_says_who_did_what(host):
     )
 
 
-HAS = "ip -4 address show dev lo | grep -q 192.0.2.100"
+HAS = "ip -4 address show dev mgmt0 | grep -q 192.0.2.100"
 UNTIL = "for try in $(seq 40); do if {}; then exit 0; fi; sleep 0.5; done; exit 1"
 
 
