@@ -17,6 +17,7 @@ from typing import Any, Literal
 from bedplate import paths
 from bedplate.errors import BadInput, BedplateError, Finding
 from bedplate.private_files import write_private
+from bedplate.service_certificate import bundle
 from bedplate.tools import locate, spec
 
 PROJECT = "bedplate"
@@ -28,13 +29,15 @@ Run = Callable[
 @dataclass(frozen=True)
 class Change:
     """One secret to be made. ``generation`` counts rotations; pods carry it, so that a rotation restarts
-    them. ``file``: below the environment's state, where roles find it too."""
+    them. ``file``: below the environment's state, where roles find it too. ``names``: instead of a random
+    word, a key and a certificate for these names of a service."""
 
     name: str
     action: Literal["make", "rotate"]
     bytes: int
     generation: int
     file: str = ""
+    names: tuple[str, ...] = ()
 
 
 def plan(
@@ -53,9 +56,9 @@ def plan(
     for name, entry in catalogue.items():
         generation = int(config.get(f"{PROJECT}:{name}-generation", {}).get("value", 0))
         if f"{PROJECT}:{name}" not in config:
-            changes.append(Change(name, "make", entry["bytes"], generation, entry.get("file", "")))
+            changes.append(_change(name, "make", entry, generation))
         elif name in wanted:
-            changes.append(Change(name, "rotate", entry["bytes"], generation + 1))
+            changes.append(_change(name, "rotate", entry, generation + 1))
     return changes
 
 
@@ -73,8 +76,17 @@ def ensure(
     return changes
 
 
+def _change(
+    name: str, action: Literal["make", "rotate"], entry: Mapping[str, Any], generation: int
+) -> Change:
+    names = tuple(entry.get("names", ()))
+    return Change(name, action, entry.get("bytes", 0), generation, entry.get("file", ""), names)
+
+
 def _value(change: Change, stack: str) -> str:
     """A new value; or that of its file, which is written where there is none."""
+    if change.names:
+        return bundle(change.names)
     if not change.file:
         return secrets.token_urlsafe(change.bytes)
     path = paths.state(stack) / change.file

@@ -1,42 +1,14 @@
 """Who may talk to whom, declared once. Everything that is not here is denied in both directions."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from ai_platform import names
+from ai_platform import data_flows, names
 from ai_platform.namespaces import on_host_network
+from ai_platform.peers import OUTSIDE, Flow, Peer
 from ai_platform.settings import Backups, Settings, Watch
 
 HTTPS = 443
-
-
-@dataclass(frozen=True)
-class Peer:
-    """Pods of ``app`` (and ``instance``) in ``namespace``; without an app, every pod of it. Without a
-    namespace it is what lies outside the cluster's pods: host networks, the API server, services of the
-    site."""
-
-    namespace: str = ""
-    app: str = ""
-    instance: str = ""
-
-    @property
-    def outside(self) -> bool:
-        """True for what no pod selector can name."""
-        return not self.namespace
-
-
-@dataclass(frozen=True)
-class Flow:
-    """One permitted direction; an empty ``ports`` permits all of them (NCCL and Gloo choose at random)."""
-
-    source: Peer
-    target: Peer
-    ports: tuple[int, ...]
-    why: str
-    protocols: tuple[str, ...] = ("TCP",)
-
 
 GATEWAY = Peer(names.GATEWAY, "gateway")
 PROMETHEUS = Peer(names.MONITORING, "prometheus")
@@ -47,7 +19,6 @@ STATE = Peer(names.MONITORING, "kube-state-metrics")
 DCGM = Peer(names.HOSTS, "dcgm-exporter")
 VLLM = Peer(names.SERVING, "vllm")
 TRITON = Peer(names.SERVING, "triton")
-OUTSIDE = Peer()
 
 
 def flows(settings: Settings) -> list[Flow]:
@@ -79,11 +50,7 @@ def flows(settings: Settings) -> list[Flow]:
         found += _watching(settings.watch, ports)
     if settings.backups:
         found += _backing_up(settings, settings.backups)
-    if settings.object_store:
-        found.append(
-            Flow(TRITON, OUTSIDE, (_port(settings.object_store.endpoint),), "model repositories in S3")
-        )
-    return found
+    return [*found, *data_flows.flows(settings)]
 
 
 def _group(instance: str) -> Flow:

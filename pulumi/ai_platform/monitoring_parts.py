@@ -34,6 +34,7 @@ class Part:
     limit: int
     namespace: str = names.MONITORING
     user: int = NOBODY
+    instance: str = INSTANCE
 
     @property
     def resources(self) -> Manifest:
@@ -45,12 +46,12 @@ class Part:
     @property
     def labels(self) -> dict[str, str]:
         """Labels of everything that belongs to the program."""
-        return names.labels(self.app, INSTANCE, OWNER)
+        return names.labels(self.app, self.instance, OWNER)
 
     @property
     def selector(self) -> dict[str, str]:
         """What selects its pods."""
-        return names.selector(self.app, INSTANCE)
+        return names.selector(self.app, self.instance)
 
 
 def watch(settings: Settings) -> Watch:
@@ -123,7 +124,7 @@ def pod(part: Part, made: Manifest, volumes: Sequence[Manifest], *, token: bool 
         "priorityClassName": CLUSTER_CRITICAL,
         "tolerations": pods.everywhere(),
         "securityContext": pods.pod_security(part.user, part.user, files=part.user),
-        "topologySpreadConstraints": pods.apart(part.app, INSTANCE),
+        "topologySpreadConstraints": pods.apart(part.app, part.instance),
         "containers": [made],
         "volumes": list(volumes),
     }

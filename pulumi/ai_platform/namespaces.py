@@ -54,13 +54,19 @@ WATCHED_HOSTS = Namespace(
 # What it holds opens every other namespace; no role of people reaches it.
 BACKED_UP = Namespace(names.BACKUP, tenant=False)
 
+# Databases and objects of everybody: reached over the network by those that the table of consumers names.
+DATA = Namespace(names.DATA, tenant=False)
+MLFLOW = Namespace(names.MLFLOW)
+
 
 def namespaces(settings: Settings) -> tuple[Namespace, ...]:
     """Those that this environment needs."""
     fabric = (ON_FABRIC,) if any(on_host_network(service) for service in settings.vllm) else ()
     hosts = (WATCHED_HOSTS,) if settings.watch else ()
     backup = (BACKED_UP,) if settings.backups else ()
-    return (*ALWAYS, *fabric, *hosts, *backup)
+    data = (DATA,) if settings.data or settings.object_store else ()
+    mlflow = (MLFLOW,) if settings.data and settings.data.mlflow else ()
+    return (*ALWAYS, *fabric, *hosts, *backup, *data, *mlflow)
 
 
 def render(namespace: Namespace) -> Manifest:

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Sequence
 
 from ai_platform import names
-from ai_platform.flows import Flow, Peer
 from ai_platform.manifest import Manifest
+from ai_platform.peers import Flow, Peer
 
 DNS_PORT = 53
 BOTH = ("Ingress", "Egress")

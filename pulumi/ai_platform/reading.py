@@ -9,7 +9,7 @@ from typing import Any
 import jsonschema
 import yaml
 
-from ai_platform import backing_up, watching
+from ai_platform import backing_up, data_settings, names, watching
 from ai_platform.images import Images, images
 from ai_platform.node_groups import node_groups, rdma
 from ai_platform.refusals import Refusals, check
@@ -120,7 +120,8 @@ class _Reader:
             mig=_known(self.mig(*item) for item in platform.get("platform_mig", {}).items()),
             rdma=rdma(inventory),
             shared_files=_shared_files(platform.get("platform_shared_files")),
-            object_store=_object_store(platform.get("platform_object_store")),
+            object_store=_object_store(platform, shared["port_s3"]),
+            data=data_settings.read(platform.get("platform_data")),
             watch=watching.read(inventory, platform.get("platform_monitoring")),
             backups=backing_up.read(platform.get("platform_backups")),
         )
@@ -247,8 +248,13 @@ def _shared_files(entry: Vars | None) -> SharedFiles | None:
     return SharedFiles(entry["server"], entry["path"], parse_bytes(entry["capacity"])) if entry else None
 
 
-def _object_store(entry: Vars | None) -> ObjectStore | None:
-    return ObjectStore(**entry) if entry else None
+def _object_store(platform: Vars, port: int) -> ObjectStore | None:
+    """The site's, or else our own."""
+    if "platform_object_store" in platform:
+        return ObjectStore(**platform["platform_object_store"])
+    if "object_store" not in platform.get("platform_data", {}):
+        return None
+    return ObjectStore(f"http://s3.{names.DATA}.svc:{port}", "models", own=True)
 
 
 @cache

@@ -145,6 +145,7 @@ class ObjectStore:
     bucket: str
     region: str = "us-east-1"
     access_keys: Mapping[str, str] = field(default_factory=dict)
+    secret: str = "s3-backup"  # noqa: S105 - the name of a Secret in the namespace of backups, not its content
     own: bool = False  # this platform's
 
 
