@@ -137,7 +137,7 @@ class Packages:
         keyring = Path(self.source.keyring)
         if self.source.key:
             have = keyring.read_bytes() if keyring.exists() else b""
-            known = bool(have) and not wrong_key(self.source, have)
+            known = bool(have and self.source.fingerprint) and not wrong_key(self.source, have)
             files[keyring] = have if known and not self.source.key_is_text else self.fetched()
         return {file: content for file, content in files.items() if self.content(file) != content}
 
