@@ -54,7 +54,7 @@ CONSUMERS = (
     Consumer(
         "dify-plugin",
         names.DIFY,
-        ("dify-plugin-daemon",),
+        ("dify-plugin-daemon", "dify-setup"),
         (Grant("dify-plugin"),),
         ("dify_plugin",),
         BROKER,
@@ -68,6 +68,7 @@ CONSUMERS = (
         ("knowledge-sync",),
         (Grant("documents", READ), Grant("knowledge")),
     ),
+    Consumer("logs", names.LOGS, ("loki",), (Grant("logs"),)),
     Consumer("models", names.SERVING, ("triton",), (Grant("models", READ),)),
     Consumer("gateway", names.GATEWAY, ("gateway",), valkey=CACHE),
     Consumer("filer", names.DATA, ("s3-filer",), databases=("filer",)),

@@ -53,7 +53,8 @@ def per_namespace(settings: Settings) -> list[Manifest]:
     demands = quotas.demands(settings)
     largest = [(group.cpus, group.memory) for group in settings.node_groups.values()]
     cpus, memory = max(c for c, _ in largest), max(m for _, m in largest)
-    rendered = network_policies([space.name for space in spaces], flows(settings))
+    nameless = {space.name for space in spaces if not space.resolves}
+    rendered = network_policies([space.name for space in spaces], flows(settings), nameless)
     for space in spaces:
         rendered.append(quotas.limit_range(space.name, cpus, memory))
         if space.name in demands:

@@ -1,12 +1,13 @@
 """Namespaces of the platform and how far each is from Pod Security `restricted`, with the reason."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ai_platform import names
 from ai_platform.manifest import Manifest
 from ai_platform.settings import Settings, VllmService
 
 RESTRICTED = "restricted"
+BASELINE = "baseline"
 PRIVILEGED = "privileged"
 
 
@@ -19,6 +20,7 @@ class Namespace:
     level: str = RESTRICTED
     reason: str = ""
     tenant: bool = True
+    resolves: bool = True  # names: its pods reach DNS
 
 
 ALWAYS = (
@@ -47,7 +49,8 @@ ON_FABRIC = Namespace(
 WATCHED_HOSTS = Namespace(
     names.HOSTS,
     PRIVILEGED,
-    "exporters of hosts and GPUs read the host's files, network and kubelet's socket; they write nothing",
+    "exporters and collectors of logs read the host's files, network and kubelet's socket; they write only "
+    "what the log store did not take yet",
     tenant=False,
 )
 
@@ -56,17 +59,33 @@ BACKED_UP = Namespace(names.BACKUP, tenant=False)
 
 # Databases and objects of everybody: reached over the network by those that the table of consumers names.
 DATA = Namespace(names.DATA, tenant=False)
+LOGS = Namespace(names.LOGS, tenant=False)
 MLFLOW = Namespace(names.MLFLOW)
+DIFY = Namespace(names.DIFY)
+SANDBOX = Namespace(
+    names.SANDBOX,
+    BASELINE,
+    "Dify's sandbox starts as root, because it changes root directory and user for every run of users' code; "
+    "nothing else lives here",
+)
 
 
 def namespaces(settings: Settings) -> tuple[Namespace, ...]:
     """Those that this environment needs."""
     fabric = (ON_FABRIC,) if any(on_host_network(service) for service in settings.vllm) else ()
-    hosts = (WATCHED_HOSTS,) if settings.watch else ()
+    hosts = (WATCHED_HOSTS,) if settings.watch or settings.logs else ()
+    logs = (LOGS,) if settings.logs else ()
     backup = (BACKED_UP,) if settings.backups else ()
     data = (DATA,) if settings.data or settings.object_store else ()
     mlflow = (MLFLOW,) if settings.data and settings.data.mlflow else ()
-    return (*ALWAYS, *fabric, *hosts, *backup, *data, *mlflow)
+    return (*ALWAYS, *fabric, *hosts, *backup, *data, *mlflow, *logs, *_dify(settings))
+
+
+def _dify(settings: Settings) -> tuple[Namespace, ...]:
+    """DNS carries data out, too: code that may reach nobody does not reach it either."""
+    if settings.dify is None:
+        return ()
+    return (DIFY, replace(SANDBOX, resolves=bool(settings.dify.internet)))
 
 
 def render(namespace: Namespace) -> Manifest:

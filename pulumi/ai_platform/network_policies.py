@@ -1,6 +1,7 @@
 """NetworkPolicies from flows: deny everything, then one policy per pod selector and direction."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
+from ipaddress import ip_network
 
 from ai_platform import names
 from ai_platform.manifest import Manifest
@@ -10,10 +11,13 @@ DNS_PORT = 53
 BOTH = ("Ingress", "Egress")
 
 
-def network_policies(namespaces: Iterable[str], flows: Sequence[Flow]) -> list[Manifest]:
-    """For every namespace a default deny and DNS; for every end of a flow what lets it through."""
+def network_policies(
+    namespaces: Iterable[str], flows: Sequence[Flow], nameless: Container[str] = ()
+) -> list[Manifest]:
+    """For every namespace a default deny, and DNS unless it is one of ``nameless``; for every end of a flow
+    what lets it through."""
     wanted = list(namespaces)
-    rendered = [policy for name in wanted for policy in (_deny(name), _dns(name))]
+    rendered = [_deny(name) for name in wanted] + [_dns(name) for name in wanted if name not in nameless]
     for peer in sorted({f.target for f in flows if f.target.namespace in wanted}, key=_name):
         rendered.append(_allow(peer, "Ingress", [f for f in flows if f.target == peer]))
     for peer in sorted({f.source for f in flows if f.source.namespace in wanted}, key=_name):
@@ -56,8 +60,11 @@ def _allow(peer: Peer, direction: str, flows: Sequence[Flow]) -> Manifest:
     rules = []
     for flow in flows:
         rule: Manifest = {}
-        if not getattr(flow, other).outside:
-            rule[key] = [_selector(getattr(flow, other))]
+        end = getattr(flow, other)
+        if not end.outside:
+            rule[key] = [_selector(end)]
+        elif end.excluded:
+            rule[key] = _elsewhere(end.excluded)
         if flow.ports:
             rule["ports"] = [
                 {"protocol": name, "port": port} for name in flow.protocols for port in flow.ports
@@ -80,6 +87,15 @@ def _selector(peer: Peer) -> Manifest:
     if peer.app:
         selector["podSelector"] = {"matchLabels": names.selector(peer.app, peer.instance)}
     return selector
+
+
+def _elsewhere(excluded: Sequence[str]) -> list[Manifest]:
+    """Every address but those of these networks."""
+    whole = {4: "0.0.0.0/0", 6: "::/0"}
+    return [
+        {"ipBlock": {"cidr": cidr, "except": [n for n in excluded if ip_network(n).version == version]}}
+        for version, cidr in whole.items()
+    ]
 
 
 def _name(peer: Peer) -> str:

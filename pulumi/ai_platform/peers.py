@@ -7,11 +7,12 @@ from dataclasses import dataclass
 class Peer:
     """Pods of ``app`` (and ``instance``) in ``namespace``; without an app, every pod of it. Without a
     namespace it is what lies outside the cluster's pods: host networks, the API server, services of the
-    site."""
+    site; with ``excluded`` networks, only what has an address elsewhere."""
 
     namespace: str = ""
     app: str = ""
     instance: str = ""
+    excluded: tuple[str, ...] = ()
 
     @property
     def outside(self) -> bool:

@@ -7,8 +7,11 @@ import pulumi
 
 from ai_platform.backups import Backups, BackupsArgs
 from ai_platform.batch import Batch, BatchArgs
+from ai_platform.data_services import DataServices, DataServicesArgs
+from ai_platform.dify import Dify, DifyArgs
 from ai_platform.gpu import Gpu, GpuArgs
 from ai_platform.guardrails import Guardrails, GuardrailsArgs
+from ai_platform.logs import Logs, LogsArgs
 from ai_platform.monitoring import Monitoring, MonitoringArgs
 from ai_platform.reading import read
 from ai_platform.secrets import Secrets, from_config
@@ -43,16 +46,23 @@ def build(settings: Settings, secrets: Secrets) -> None:
     guardrails = Guardrails("guardrails", GuardrailsArgs(settings))
     storage = Storage("storage", StorageArgs(settings, guardrails.ready))
     gpu = Gpu("gpu", GpuArgs(settings, guardrails.ready))
+    stored = [*guardrails.ready, *storage.ready]
+    data = DataServices("data", DataServicesArgs(settings, secrets, stored))
     ready = [*guardrails.ready, *storage.ready, *gpu.ready]
     vllm = Vllm("vllm", VllmArgs(settings, secrets, ready))
     triton = Triton("triton", TritonArgs(settings, secrets, [*ready, *vllm.groups]))
     monitoring = Monitoring("monitoring", MonitoringArgs(settings, secrets, [*guardrails.ready, *gpu.ready]))
+    logs = Logs("logs", LogsArgs(settings, secrets, [*guardrails.ready, *storage.ready]))
     backups = Backups("backups", BackupsArgs(settings, secrets, [*guardrails.ready, *storage.ready]))
+    dify = Dify("dify", DifyArgs(settings, secrets, [*guardrails.ready, *storage.ready]))
     batch = Batch("batch", BatchArgs(settings, [*ready, *vllm.groups]))
     pulumi.export("vllm", vllm.addresses)
     pulumi.export("triton", triton.addresses)
+    pulumi.export("data", data.addresses)
     pulumi.export("batch", batch.jobs)
+    pulumi.export("dify", dify.addresses)
     pulumi.export("images_by_tag", settings.images.by_tag)
+    pulumi.export("logs", logs.address)
     pulumi.export("monitoring", monitoring.addresses)
     pulumi.export("backups", backups.jobs)
     pulumi.export("storage_classes", storage.classes)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ai_platform import monitoring_parts, names, sizing
+from ai_platform import data_parts, dify_parts, log_parts, monitoring_parts, names, sizing
 from ai_platform.manifest import Manifest
 from ai_platform.namespaces import namespace_of
 from ai_platform.settings import NodeGroup, Settings
@@ -50,7 +50,12 @@ def demands(settings: Settings) -> dict[str, Demand]:
         built = sum(1 for model in triton.models if model.build)
         needed[names.SERVING] += pods(sizing.gpu_pod(triton.nodes, 1), built)
     needed[names.BATCH] = _everything(settings)
-    for part in monitoring_parts.parts(settings).values():
+    for part in (
+        *monitoring_parts.parts(settings).values(),
+        *dify_parts.parts(settings).values(),
+        *data_parts.program_parts(settings).values(),
+        *log_parts.parts(settings).values(),
+    ):
         whole = Demand(part.pods, 0, -(-part.pods * part.millicpu // 1000), part.pods * part.memory)
         needed[part.namespace] = needed.get(part.namespace, Demand()) + whole
     if settings.backups:  # a run and a drill of each item at once, and the look at the repository

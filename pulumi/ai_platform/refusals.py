@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from ai_platform import sizing
+from ai_platform.dify_refusals import refuse_dify
+from ai_platform.log_settings import LOKI, S3, Logs
 from ai_platform.settings import (
     Backups,
     BatchJob,
@@ -18,6 +20,7 @@ from ai_platform.settings import (
 from bedplate.capacity.fit import Layout, fit, layout_problem, nearest_fit
 from bedplate.capacity.models import GIB, Model
 from bedplate.errors import BadInput, Finding
+from bedplate.logs.pipeline import AUDIT
 
 
 class Refusals:
@@ -49,8 +52,31 @@ def check(settings: Settings, refusals: Refusals) -> None:
         refuse_batch(f"platform_batch.{index}", job, settings, refusals)
     if settings.watch:
         refuse_watch(settings, settings.watch, refusals)
+    if settings.logs:
+        refuse_logs(settings, settings.logs, refusals)
     if settings.backups:
         refuse_backups(settings, settings.backups, refusals)
+    refuse_dify(settings, refusals.add)
+
+
+def refuse_logs(settings: Settings, logs: Logs, refusals: Refusals) -> None:
+    """A tier that is there, an object store where it is counted on, one Loki, and audit records for as long as
+    the retention class promises."""
+    key = "platform_logs"
+    if logs.tier not in settings.tiers:
+        known = ", ".join(settings.tiers) or "none is defined"
+        why = "no Kubernetes node has a storage tier of this name"
+        refusals.add(f"{key}.tier", logs.tier, why, f"use one of: {known}")
+    if logs.bucket and (settings.object_store is None or logs.store != LOKI):
+        why = "there is no object store" if logs.store == LOKI else "opensearch keeps it on its volumes"
+        remedy = "add platform_data.object_store or platform_object_store, or leave keep out"
+        refusals.add(f"{key}.keep", S3, why, remedy)
+    if logs.store == LOKI and logs.nodes > 1:
+        refusals.add(f"{key}.nodes", logs.nodes, "loki is one process here", "leave nodes out")
+    if logs.days[AUDIT] < logs.promised:
+        why = f"site_retention promises {logs.promised} days"
+        remedy = f"write at least {logs.promised}, or change site_retention"
+        refusals.add(f"{key}.retention_days.audit", logs.days[AUDIT], why, remedy)
 
 
 def refuse_backups(settings: Settings, backups: Backups, refusals: Refusals) -> None:

@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ai_platform.data_settings import DataServices
+from ai_platform.dify_settings import Dify
 from ai_platform.images import Images
+from ai_platform.log_settings import Logs
 from bedplate.capacity.fit import Layout
 from bedplate.capacity.models import Gpu, Model
 
@@ -261,7 +263,9 @@ class Settings:
     shared_files: SharedFiles | None = None
     object_store: ObjectStore | None = None
     data: DataServices | None = None
+    dify: Dify | None = None
     watch: Watch | None = None
+    logs: Logs | None = None
     backups: Backups | None = None
     tier_hosts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 

@@ -6,17 +6,15 @@ from typing import Any
 
 import kubernetes_validate
 import pytest
-import yaml
 
 from ai_platform import names
 from ai_platform.reading import read
-from bedplate import paths
 from tests.platform_samples import common
 from tests.rendered import ENVIRONMENTS, environment, find, inventory, pod_specs
 
 Manifest = dict[str, Any]
 VERSION = ".".join(common()["version_kubernetes"].split(".")[:2])
-RESTRICTED = (names.SERVING, names.BATCH, names.GATEWAY, names.MONITORING, names.BACKUP)
+RESTRICTED = (names.SERVING, names.BATCH, names.GATEWAY, names.MONITORING, names.BACKUP, names.DIFY)
 
 
 def containers(spec: Manifest) -> Iterator[Manifest]:
@@ -147,37 +145,3 @@ def test_what_is_served_at_its_least_fits_the_environment(env: str) -> None:
     least = sum(s.replicas * s.layout.gpus for s in settings.vllm)
     least += sum(s.replicas * s.gpus for s in settings.triton)
     assert least <= settings.gpus
-
-
-# ---- no secret that an upstream publishes
-
-
-def published() -> list[str]:
-    """Those of the list that could not be an ordinary word."""
-    return [secret for secret in common()["catalogue_published_secrets"] if len(secret) > 8]
-
-
-def test_the_repository_holds_no_published_secret() -> None:
-    allowed = {paths.COMMON / "published_secrets.yml"}
-    folders = [paths.INVENTORIES, paths.PULUMI, paths.PLAYBOOKS, paths.ROLES]
-    files = [
-        f for folder in folders for f in folder.rglob("*") if f.is_file() and "__pycache__" not in f.parts
-    ]
-    assert len(files) > 50
-    found = [
-        f"{file.relative_to(paths.ROOT)}: {secret}"
-        for file in files
-        if file.resolve() not in allowed
-        for secret in published()
-        if secret in file.read_text(errors="ignore")
-    ]
-    assert not found
-
-
-@pytest.mark.parametrize("env", ENVIRONMENTS)
-def test_no_object_but_the_policy_holds_a_published_secret(env: str) -> None:
-    for o in environment(env):
-        if o["kind"] == "ValidatingAdmissionPolicy":
-            continue
-        text = yaml.safe_dump(o)
-        assert not [secret for secret in published() if secret in text], o["metadata"]["name"]

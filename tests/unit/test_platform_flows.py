@@ -59,6 +59,8 @@ def selects(selector: Manifest, target: Pod) -> bool:
 
 
 def peer_matches(peer: Manifest, other: Pod) -> bool:
+    if "ipBlock" in peer:
+        return False  # pods have addresses of the site's own networks, which such blocks leave out
     wanted = peer["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"]
     return other.namespace == wanted and selects(peer.get("podSelector", {}), other)
 
