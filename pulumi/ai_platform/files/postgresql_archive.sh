@@ -1,0 +1,48 @@
+#!/bin/bash
+# Recovery to a point in time: the log is received as it is written, a whole copy is made every week, and what is older
+# than what may be recovered to goes. WHAT is `log` or `copies`. ARCHIVE holds log/ and copies/YYYYmmddTHHMMSS/.
+set -euo pipefail
+
+say() { echo "bedplate: $*" >&2; }
+# Whole copies are as many as reach back DAYS, and one more, so that there is always one to begin with.
+expire() {
+  local oldest copies
+  mapfile -t copies < <(find "$ARCHIVE/copies" -mindepth 1 -maxdepth 1 -type d -name '2*' | sort)
+  while [ "${#copies[@]}" -gt 1 ] && [ -n "$(find "${copies[1]}" -maxdepth 0 -mtime "+$DAYS")" ]; do
+    say "copy ${copies[0]##*/} is older than $DAYS days"
+    rm -rf "${copies[0]}"
+    copies=("${copies[@]:1}")
+  done
+  oldest=$(sed -n 's/^START WAL LOCATION: .*file \([0-9A-F]*\).*/\1/p' "${copies[0]}/backup_label")
+  pg_archivecleanup "$ARCHIVE/log" "$oldest"
+}
+whole() {
+  local now
+  now=$(date -u +%Y%m%dT%H%M%S)
+  rm -rf "$ARCHIVE"/copies/.partial
+  pg_basebackup -D "$ARCHIVE/copies/.partial" -X none -c fast --no-slot
+  pg_verifybackup --no-parse-wal "$ARCHIVE/copies/.partial"
+  mv "$ARCHIVE/copies/.partial" "$ARCHIVE/copies/$now"
+  say "copy $now is whole"
+}
+
+mkdir -p "$ARCHIVE/log" "$ARCHIVE/copies"
+case $WHAT in
+log)
+  until pg_receivewal -D "$ARCHIVE/log" --slot=archive --create-slot --if-not-exists; do sleep 2; done
+  until pg_receivewal -D "$ARCHIVE/log" --slot=archive --synchronous; do
+    say "the log is not received; trying again"
+    sleep 5
+  done
+  ;;
+copies)
+  while :; do
+    if [ -z "$(find "$ARCHIVE/copies" -mindepth 1 -maxdepth 1 -name '2*' -mtime -7)" ]; then
+      if ! whole; then say "no copy was made; trying again"; sleep "${PAUSE:-60}"; continue; fi
+    fi
+    expire
+    [ "${ONCE:-}" ] && exit 0
+    sleep 3600
+  done
+  ;;
+esac
