@@ -1,0 +1,1 @@
+"""What decides at the API gateway. Modules that run beside it in its pods use the standard library only."""

@@ -1,0 +1,101 @@
+"""A gateway as tests use it: two models, two consumers, a person's role, and a client."""
+
+import json
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib import error, request
+
+from bedplate.api.envoy import Issuer, Upstream
+from bedplate.api.identity import digest
+from bedplate.api.lab import Lab, running
+from tests.api_upstream import Model
+
+LIMITS = {"requests": 1000, "tokens": 100000, "daily_tokens": 0, "parallel": 50, "answer": 100, "choices": 2}
+ALPHA, BETA = "bp-alpha-0123456789", "bp-beta-0123456789"
+UPSTREAM_KEY = "key-of-the-model-server"
+QUESTION = {"model": "chat", "messages": [{"role": "user", "content": "a very private question"}]}
+
+
+def backends(*servers: Model, **shares: int) -> list[dict[str, Any]]:
+    """Back ends of a model; shares by name, a name that begins with canary is one."""
+    return [
+        {"name": s.name, "weight": shares.get(s.name, 100), "canary": s.name.startswith("canary")}
+        for s in servers
+    ]
+
+
+def policy(served: list[dict[str, Any]], limits: dict[str, int] | None = None, **more: Any) -> dict[str, Any]:
+    """The document that the platform program writes; alpha may use chat, beta may use both."""
+    models = {
+        "chat": {"kind": "vllm", "context": 4096, "backends": served} | more.pop("chat", {}),
+        "secret": {"kind": "vllm", "context": 4096, "backends": served},
+    }
+    small = LIMITS | (limits or {})
+    roles = {
+        "some": {"models": ["chat"], "limits": small},
+        "all": {"models": ["chat", "secret"], "limits": LIMITS},
+    }
+    consumers = {"alpha": {"role": "some"}, "beta": {"role": "all"}}
+    return {"models": models, "roles": roles, "consumers": consumers, "groups": {"authors": "some"}} | more
+
+
+def keys() -> list[dict[str, str]]:
+    """One key for each consumer."""
+    return [
+        {"id": "alpha-1", "consumer": "alpha", "sha256": digest(ALPHA)},
+        {"id": "beta-1", "consumer": "beta", "sha256": digest(BETA)},
+    ]
+
+
+@contextmanager
+def gateway(
+    folder: Path,
+    *servers: Model,
+    limits: dict[str, int] | None = None,
+    replicas: int = 1,
+    issuer: Issuer | None = None,
+    shares: dict[str, int] | None = None,
+    **more: Any,
+) -> Iterator[Lab]:
+    """Running, in front of ``servers``."""
+    document = policy(backends(*servers, **(shares or {})), limits, **more)
+    upstreams = tuple(Upstream(s.name, "127.0.0.1", s.port, "MODEL_KEY") for s in servers)
+    lab = Lab(folder, document, keys(), upstreams, issuer, environment={"MODEL_KEY": UPSTREAM_KEY})
+    with running(lab, replicas):
+        yield lab
+
+
+def ask(
+    port: int, body: Any = QUESTION, key: str = ALPHA, path: str = "/v1/chat/completions", **headers: str
+) -> tuple[int, dict[str, str], bytes]:
+    """Status, headers (names in lower case) and body of the answer; without ``body`` it is a GET."""
+    data = None if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
+    sent = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
+    sent |= {name.replace("_", "-"): value for name, value in headers.items()}
+    made = request.Request(f"http://127.0.0.1:{port}{path}", data, sent)
+    try:
+        with request.urlopen(made, timeout=30) as answer:
+            return answer.status, _lower(answer.headers.items()), answer.read()
+    except error.HTTPError as answer:
+        return answer.code, _lower(answer.headers.items()), answer.read()
+
+
+def raw(port: int, content: bytes, seconds: float = 10) -> bytes:
+    """Everything that comes back to bytes sent as they are."""
+    parts = []
+    with socket.create_connection(("127.0.0.1", port), timeout=seconds) as connection:
+        connection.settimeout(seconds)
+        try:
+            connection.sendall(content)
+            while part := connection.recv(65536):
+                parts.append(part)
+        except OSError:
+            pass
+    return b"".join(parts)
+
+
+def _lower(pairs: Any) -> dict[str, str]:
+    return {name.lower(): value for name, value in pairs}
