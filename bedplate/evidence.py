@@ -20,7 +20,19 @@ from bedplate import paths
 
 ProvedOn = Literal["twin", "rehearsal", "program", "gpu", "unit"]
 Value = float | int | str | bool
-AREAS = ("hosts", "platform", "kubernetes", "gpu", "gateway", "data", "monitoring", "backup", "planning")
+AREAS = (
+    "hosts",
+    "platform",
+    "kubernetes",
+    "gpu",
+    "gateway",
+    "data",
+    "monitoring",
+    "logs",
+    "backup",
+    "recovery",
+    "planning",
+)
 
 _OPERATORS: dict[str, Callable[[float, float], bool]] = {
     "<=": operator.le,

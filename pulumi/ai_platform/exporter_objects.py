@@ -38,8 +38,8 @@ def node_exporter(settings: Settings, part: Part) -> Manifest:
     made["volumeMounts"] = [
         {"name": "root", "mountPath": ROOT, "readOnly": True, "mountPropagation": "HostToContainer"}
     ]
-    spec = _on_host(part, made, [{"name": "root", "hostPath": {"path": "/", "type": "Directory"}}])
-    return _daemon_set(part, spec | {"hostNetwork": True, "hostPID": True})
+    spec = on_host(part, made, [{"name": "root", "hostPath": {"path": "/", "type": "Directory"}}])
+    return daemon_set(part, spec | {"hostNetwork": True, "hostPID": True})
 
 
 def dcgm_exporter(settings: Settings, part: Part, counters: Manifest) -> Manifest:
@@ -60,7 +60,7 @@ def dcgm_exporter(settings: Settings, part: Part, counters: Manifest) -> Manifes
         parts.tmp(),
     ]
     gpus = {"runtimeClassName": names.RUNTIME_CLASS, "affinity": gpu_objects.on_gpu_hosts()}
-    return _daemon_set(part, _on_host(part, made, volumes) | gpus)
+    return daemon_set(part, on_host(part, made, volumes) | gpus)
 
 
 def counters(settings: Settings, part: Part) -> Manifest:
@@ -130,7 +130,8 @@ def database(settings: Settings, part: Part, database: Database, generation: str
     return found
 
 
-def _on_host(part: Part, made: Manifest, volumes: list[Manifest]) -> Manifest:
+def on_host(part: Part, made: Manifest, volumes: list[Manifest]) -> Manifest:
+    """The pod of a part that runs once on a host."""
     spec = parts.pod(part, made, volumes)
     del spec["topologySpreadConstraints"]  # one per host as it is
     if part.user == 0:
@@ -138,7 +139,8 @@ def _on_host(part: Part, made: Manifest, volumes: list[Manifest]) -> Manifest:
     return spec | {"priorityClassName": parts.NODE_CRITICAL}
 
 
-def _daemon_set(part: Part, spec: Manifest) -> Manifest:
+def daemon_set(part: Part, spec: Manifest) -> Manifest:
+    """The part on every host that its pod's affinity names."""
     return {
         "apiVersion": "apps/v1",
         "kind": "DaemonSet",

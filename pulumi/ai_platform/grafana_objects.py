@@ -4,11 +4,13 @@ import yaml
 
 from ai_platform import monitoring_parts as parts
 from ai_platform import names, pods, scripts
+from ai_platform.log_settings import LOKI
 from ai_platform.manifest import Manifest
 from ai_platform.monitoring_parts import Part
 from ai_platform.prometheus_objects import ASKED
 from ai_platform.settings import Settings
 from bedplate.capacity.models import GIB
+from bedplate.logs.pipeline import TENANT, TENANT_HEADER
 from bedplate.monitoring.dashboards.grafana import DATASOURCE
 
 PASSWORD, KEY = "grafana-admin-password", "grafana-secret-key"
@@ -38,9 +40,10 @@ def configuration(settings: Settings, part: Part) -> list[Manifest]:
     """What is provisioned, and the dashboards."""
     address = f"http://{ASKED}.{names.MONITORING}.svc:{settings.ports['prometheus']}"
     source = {"name": "Prometheus", **DATASOURCE, "access": "proxy", "url": address, "isDefault": True}
+    sources = [source | {"editable": False}, *_logs(settings)]
     folder = {"name": "bedplate", "type": "file", "disableDeletion": True, "options": {"path": BOARDS}}
     texts = {
-        "datasources.yml": {"apiVersion": 1, "datasources": [source | {"editable": False}]},
+        "datasources.yml": {"apiVersion": 1, "datasources": sources},
         "dashboards.yml": {"apiVersion": 1, "providers": [folder]},
     }
     data = {name: yaml.safe_dump(body, sort_keys=False) for name, body in texts.items()}
@@ -49,6 +52,17 @@ def configuration(settings: Settings, part: Part) -> list[Manifest]:
         scripts.config_map("grafana", part.namespace, data, part.labels),
         scripts.config_map("grafana-boards", part.namespace, boards, part.labels),
     ]
+
+
+def _logs(settings: Settings) -> list[Manifest]:
+    """Loki, which everybody may ask who may see dashboards. Its tenant is no secret: without one it answers
+    nobody."""
+    if settings.logs is None or settings.logs.store != LOKI:
+        return []
+    address = f"http://{LOKI}.{names.LOGS}.svc:{settings.ports[LOKI]}"
+    source = {"name": "Logs", "type": "loki", "uid": "logs", "access": "proxy", "url": address}
+    header = {"jsonData": {"httpHeaderName1": TENANT_HEADER}, "secureJsonData": {"httpHeaderValue1": TENANT}}
+    return [source | header | {"editable": False}]
 
 
 def deployment(
