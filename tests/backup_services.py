@@ -129,6 +129,13 @@ def put(endpoint: str, numbers: range) -> None:
 @contextmanager
 def object_store(folder: Path) -> Iterator[dict[str, str]]:
     """SeaweedFS with two identities and a bucket `files`; the words of an item that reads it."""
+    with seaweedfs(folder) as (words, _):
+        yield {"name": "files-bucket", "kind": "bucket", "bucket": "files", **words}
+
+
+@contextmanager
+def seaweedfs(folder: Path) -> Iterator[tuple[dict[str, str], subprocess.Popen[bytes]]]:
+    """The same: how a reader reaches it, and its process."""
     folder.mkdir(parents=True)
     ports = {name: free_port() for name in ("master", "volume", "filer", "s3")}
     identities = [
@@ -148,6 +155,7 @@ def object_store(folder: Path) -> Iterator[dict[str, str]]:
         f"-s3.config={folder / 's3.json'}",
     ]
     command += [f"-{name}.port.grpc={free_port()}" for name in ports]
+    command += ["-s3.port.lance=0", "-s3.port.iceberg=0"]  # of these there would be one on a machine
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen([*command, "-master.telemetry=false"], stdout=log, stderr=log, cwd=folder)
     (folder / "owner").write_text("owner\nownersecret\n")
@@ -155,7 +163,7 @@ def object_store(folder: Path) -> Iterator[dict[str, str]]:
     words = {"endpoint": f"http://127.0.0.1:{ports['s3']}", "credentials_file": str(folder / "reader")}
     try:
         wait(lambda: store(words, "files", folder).make(), 60, folder / "log")
-        yield {"name": "files-bucket", "kind": "bucket", "bucket": "files", **words}
+        yield words, process
     finally:
         process.terminate()
         process.wait(60)
