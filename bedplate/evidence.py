@@ -22,6 +22,7 @@ ProvedOn = Literal["twin", "rehearsal", "program", "gpu", "unit"]
 Value = float | int | str | bool
 AREAS = (
     "hosts",
+    "api",
     "platform",
     "kubernetes",
     "gpu",
