@@ -54,7 +54,7 @@ def build(settings: Settings, secrets: Secrets) -> None:
     monitoring = Monitoring("monitoring", MonitoringArgs(settings, secrets, [*guardrails.ready, *gpu.ready]))
     logs = Logs("logs", LogsArgs(settings, secrets, [*guardrails.ready, *storage.ready]))
     backups = Backups("backups", BackupsArgs(settings, secrets, [*guardrails.ready, *storage.ready]))
-    dify = Dify("dify", DifyArgs(settings, secrets, [*guardrails.ready, *storage.ready]))
+    dify = Dify("dify", DifyArgs(settings, secrets, [*stored, *data.ready]))
     batch = Batch("batch", BatchArgs(settings, [*ready, *vllm.groups]))
     pulumi.export("vllm", vllm.addresses)
     pulumi.export("triton", triton.addresses)
