@@ -6,6 +6,7 @@ import os
 import pwd
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -185,6 +186,8 @@ class Pair:
 
     def __post_init__(self) -> None:
         port = free_port()
+        # A host without power: whoever calls it hears nothing.
+        self._silent = socket.create_server((ADDRESSES["a"], 0), backlog=64)
         self.a, self.b = (Site(name, self.folder / name, port, self.synchronous) for name in ("a", "b"))
 
     def begin(self, stack: ExitStack) -> None:
@@ -220,7 +223,7 @@ class Pair:
             "ansible_connection": "{{ 'ssh' if (site | default('')) in "
             + str(list(away))
             + " else 'local' }}",
-            "ansible_port": 9,  # discard: nobody listens there
+            "ansible_port": self._silent.getsockname()[1],
             "ansible_python_interpreter": sys.executable,
             "ansible_become": False,
         }
@@ -238,8 +241,9 @@ class Pair:
 class Writers:
     """People who write row after row wherever writes are taken, and remember what was acknowledged."""
 
-    def __init__(self, pair: Pair, number: int) -> None:
-        self.pair, self.number = pair, number
+    def __init__(self, pair: Pair, number: int, first: int = 0) -> None:
+        """``first``: number of the first row, where others have written before."""
+        self.pair, self.number, self.first = pair, number, first
         self.acknowledged: dict[int, tuple[float, str]] = {}  # row: when, and at which address
         self._end = threading.Event()
         self._threads = [threading.Thread(target=self._work, args=(n,), daemon=True) for n in range(number)]
@@ -264,8 +268,12 @@ class Writers:
             time.sleep(0.02)
         raise AssertionError(f"{site.name} acknowledged nothing for {seconds} s")
 
+    def last_at(self, site: Site) -> float:
+        """When a site acknowledged its last write."""
+        return max(at for at, where in self.acknowledged.values() if where == site.address)
+
     def _work(self, number: int) -> None:
-        n = number
+        n = self.first + number
         while not self._end.is_set():
             with suppress(BrokenPipeError, ValueError), self._session() as psql:
                 assert psql.stdin and psql.stdout

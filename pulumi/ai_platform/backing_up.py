@@ -12,9 +12,8 @@ LOGIN = "postgres-backup-password"
 KEPT = BackupItem("secrets", "secrets")  # those of the stack: they cannot be made anew
 
 
-def read(entry: Vars | None, own: tuple[BackupItem, ...] = ()) -> Backups | None:
-    """``platform_backups``; None where it is left out. ``own`` are databases and buckets that the platform
-    runs itself."""
+def read(entry: Vars | None) -> Backups | None:
+    """``platform_backups``; None where it is left out."""
     if entry is None:
         return None
     return Backups(
@@ -25,7 +24,7 @@ def read(entry: Vars | None, own: tuple[BackupItem, ...] = ()) -> Backups | None
         drill=entry.get("drill", DEFAULT_DRILL),
         authority=entry.get("authority", ""),
         limit_kib=entry.get("limit_kib", 0),
-        items=(KEPT, *own, *(_item(item) for item in entry.get("items", ()))),
+        items=(KEPT, *(_item(item) for item in entry.get("items", ()))),
     )
 
 

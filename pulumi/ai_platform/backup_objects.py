@@ -6,12 +6,12 @@ starts. Image volumes would do without copying, but runtimes mount those without
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pulumi
 
-from ai_platform import names, pods, scripts
+from ai_platform import consumers, names, pods, scripts
 from ai_platform.manifest import Manifest
 from ai_platform.settings import BackupItem, Backups, ObjectStore, Settings
 from ai_platform.storage_objects import class_name
@@ -32,6 +32,8 @@ PROGRAM, TOOLS, CONFIG, STATE, SCRATCH, SECRETS = (
     "/scratch",
     "/secrets",
 )
+AUTHORITY = "/etc/postgresql-authority"
+ACCESS = ("PGHOST", "PGPORT", "PGUSER", "PGPASSWORD", "PGSSLMODE")
 PASSWORD, CREDENTIAL = "backup-password", "backup-credential"
 REPOSITORY, KEPT = "backup-repository", "backup-kept"
 USER = 65534  # nobody has a line in every image's passwd, for which initdb asks
@@ -89,9 +91,11 @@ def config(settings: Settings, backups: Backups, item: BackupItem) -> dict[str, 
 
 def words(item: BackupItem, store: ObjectStore | None) -> dict[str, object]:
     """An item in the words of its kind."""
-    if item.kind == "postgresql":
+    if item.access:
+        more: dict[str, object] = {"passwords": False}  # which only a superuser reads; the stack has them
+    elif item.kind == "postgresql":
         host, _, port = item.address.rpartition(":")
-        more: dict[str, object] = {"host": host, "port": int(port), "user": item.user}
+        more = {"host": host, "port": int(port), "user": item.user}
     elif item.kind == "bucket":
         assert store is not None  # refused before
         more = {"endpoint": store.endpoint, "bucket": item.bucket, "region": store.region}
@@ -100,9 +104,9 @@ def words(item: BackupItem, store: ObjectStore | None) -> dict[str, object]:
     return {"name": item.name, "kind": item.kind, **more}
 
 
-def configuration(settings: Settings, backups: Backups) -> Manifest:
+def configuration(settings: Settings, backups: Backups, items: Sequence[BackupItem]) -> Manifest:
     """One file for each item."""
-    data = {f"{i.name}.json": json.dumps(config(settings, backups, i), indent=1) for i in backups.items}
+    data = {f"{i.name}.json": json.dumps(config(settings, backups, i), indent=1) for i in items}
     return scripts.config_map("backup-config", names.BACKUP, data, names.labels(APP))
 
 
@@ -151,6 +155,10 @@ def _room(backups: Backups) -> Manifest:
         "storageClassName": class_name(backups.tier),
         "resources": {"requests": {"storage": quantity(backups.volume)}},
     }
+
+
+def _from(secret: str, name: str) -> Manifest:
+    return {"name": name, "valueFrom": {"secretKeyRef": {"name": secret, "key": name}}}
 
 
 class Jobs:
@@ -263,7 +271,11 @@ class Jobs:
             "securityContext": pods.container_security(),
             "volumeMounts": self._mounts(item, action),
         }
-        if item.secret:
+        if item.access:
+            found["env"] = [entry for entry in found["env"] if entry["name"] != "PGSSLMODE"]
+            found["env"] += [_from(item.access, name) for name in ACCESS]
+            found["env"].append({"name": "PGSSLROOTCERT", "value": f"{AUTHORITY}/{consumers.AUTHORITY}"})
+        elif item.secret:
             password = {"secretKeyRef": {"name": KEPT, "key": item.secret}}
             found["env"].append({"name": "PGPASSWORD", "valueFrom": password})
         if item.kind == "bucket" and self._settings.object_store:
@@ -285,6 +297,8 @@ class Jobs:
             found.append(mount("tools", PYTHON, subPath="python", readOnly=True))
         if action == "drill":
             found.append(mount("state", SCRATCH, subPath="scratch"))
+        if item.access:
+            found.append(mount("authority", AUTHORITY, readOnly=True))
         return found + ([mount("kept", SECRETS, readOnly=True)] if item.kind == "secrets" else [])
 
     def _volumes(self, item: BackupItem) -> list[Manifest]:
@@ -302,6 +316,12 @@ class Jobs:
             pods.scratch_volume("tools", TOOLS_ROOM),
             pods.scratch_volume("tmp", GIB),
         ]
+        if item.access:
+            believed = {
+                "secretName": item.access,
+                "items": [{"key": consumers.AUTHORITY, "path": consumers.AUTHORITY}],
+            }
+            found.append({"name": "authority", "secret": believed})
         if item.kind == "secrets":
             found.append({"name": "kept", "secret": {"secretName": KEPT, "defaultMode": 0o400}})
         return found

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pulumi
 
-from ai_platform import backup_objects, names, pods
+from ai_platform import backup_items, backup_objects, names, pods
 from ai_platform.backup_objects import APP, CREDENTIAL, PASSWORD, Jobs
 from ai_platform.manifest import create_all
 from ai_platform.secrets import Secrets
@@ -36,10 +36,11 @@ class Backups(pulumi.ComponentResource):
     def _build(self, args: BackupsArgs) -> None:
         settings, backups, secrets = args.settings, args.settings.backups, args.secrets
         assert backups is not None
+        items = backup_items.items(settings)
         after = pulumi.ResourceOptions(parent=self, depends_on=args.ready)
         sources = {
             "program": backup_objects.program(),
-            "config": backup_objects.configuration(settings, backups),
+            "config": backup_objects.configuration(settings, backups, items),
         }
         made = create_all(
             [
@@ -50,9 +51,9 @@ class Backups(pulumi.ComponentResource):
             ],
             after,
         )
-        made += create_all([backup_objects.claim(backups, item) for item in backups.items], after)
+        made += create_all([backup_objects.claim(backups, item) for item in items], after)
         jobs = Jobs(settings, backups, sources)
-        wanted = [do(item) for item in backups.items for do in (jobs.run, jobs.drill)]
+        wanted = [do(item) for item in items for do in (jobs.run, jobs.drill)]
         wanted.append(jobs.verify())
         create_all(wanted, pulumi.ResourceOptions(parent=self, depends_on=[*args.ready, *made]))
         self.jobs = [job["metadata"]["name"] for job in wanted]

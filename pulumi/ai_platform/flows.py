@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from ai_platform import data_flows, dify_flows, log_flows, names
+from ai_platform import backup_items, data_flows, dify_flows, log_flows, names
 from ai_platform.namespaces import on_host_network
 from ai_platform.peers import OUTSIDE, Flow, Peer
 from ai_platform.settings import Backups, Settings, Watch
@@ -104,7 +104,7 @@ def _watching(watch: Watch, ports: Mapping[str, int]) -> list[Flow]:
 def _backing_up(settings: Settings, backups: Backups) -> list[Flow]:
     """Each item's pods reach the server of backups, and what they back up."""
     found = []
-    for item in backups.items:
+    for item in backup_items.items(settings):
         source = Peer(names.BACKUP, "backup", item.name)
         found.append(Flow(source, OUTSIDE, (_own_port(backups.server),), "the server that keeps backups"))
         target = Peer(*item.peer)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ai_platform import data_parts, dify_parts, log_parts, monitoring_parts, names, sizing
+from ai_platform import backup_items, data_parts, dify_parts, log_parts, monitoring_parts, names, sizing
 from ai_platform.manifest import Manifest
 from ai_platform.namespaces import namespace_of
 from ai_platform.settings import NodeGroup, Settings
@@ -59,7 +59,7 @@ def demands(settings: Settings) -> dict[str, Demand]:
         whole = Demand(part.pods, 0, -(-part.pods * part.millicpu // 1000), part.pods * part.memory)
         needed[part.namespace] = needed.get(part.namespace, Demand()) + whole
     if settings.backups:  # a run and a drill of each item at once, and the look at the repository
-        count = 2 * len(settings.backups.items) + 1
+        count = 2 * len(backup_items.items(settings)) + 1
         needed[names.BACKUP] = Demand(count, 0, count, count * GIB)
     return needed
 

@@ -194,15 +194,16 @@ class Watch:
 
 @dataclass(frozen=True)
 class BackupItem:
-    """One thing that is backed up: a database at ``address`` (HOST:PORT, asked as ``user`` with the stack's
-    secret ``secret``), a bucket of the object store, or the stack's secrets themselves. ``peer`` is where
-    its pods are (namespace, app); without one it is outside the cluster."""
+    """One thing that is backed up: a database at ``address`` (HOST:PORT), a bucket of the object store, or
+    the stack's secrets themselves. A database is asked as ``user`` with the stack's secret ``secret``, or as
+    the Secret ``access`` says. ``peer`` is where its pods are (namespace, app), else outside the cluster."""
 
     name: str
     kind: str
     address: str = ""
     user: str = ""
     secret: str = ""
+    access: str = ""
     bucket: str = ""
     peer: tuple[str, str] = ("", "")
 

@@ -26,10 +26,17 @@ TIER = [{"name": "warm", "class": "ssd", "count": 2, "raid": 1, "mount": "/srv/w
 HOSTS = {"gpu1": host("h100-sxm5-80gb"), "sto1": host(storage_tiers=TIER), "ctl1": host()}
 GROUPS = {"gpu_nodes": ["gpu1"], "storage_nodes": ["sto1"], "control_plane": ["ctl1"]}
 STORE = {"endpoint": "https://s3.example.com:8333", "bucket": "models"}
+DATA = {
+    "object_store": {"tier": "warm", "volume": "1TB"},
+    "postgresql": {"tier": "warm", "volume": "50GiB"},
+    "valkey": {"tier": "warm", "volume": "10GiB"},
+    "mlflow": {},
+}
 ITEMS = [
     {"name": "dify", "kind": "postgresql", "address": "db.example.com:5432"},
-    {"name": "documents", "kind": "bucket", "bucket": "documents"},
+    {"name": "archive", "kind": "bucket", "bucket": "archive"},
 ]
+EXPECTED = ("secrets", "dify", "archive", "bucket-documents")  # the last one is that of a consumer
 BACKUPS = {"server": "backup.example.com:8300", "tier": "warm", "volume": "50GiB", "items": ITEMS}
 BACKUPS |= {"authority": "-----BEGIN CERTIFICATE-----", "schedule": "30 1 * * *", "limit_kib": 5000}
 RULES = paths.ROOT / "bedplate/monitoring/rules/data.yml"
@@ -60,7 +67,7 @@ def test_nothing_is_backed_up_where_nobody_asked() -> None:
 
 def test_every_item_has_a_night_and_a_drill() -> None:
     assert set(crons()) == {
-        *(f"{prefix}{item}" for item in ("secrets", "dify", "documents") for prefix in ("", "restore-")),
+        *(f"{prefix}{item}" for item in EXPECTED for prefix in ("", "restore-")),
         "verify",
     }
     assert {name: cron["spec"]["schedule"] for name, cron in crons().items() if "dify" in name} == {
@@ -84,7 +91,7 @@ def test_alerts_look_where_the_jobs_are() -> None:
         assert watched == {name for name in crons() if name.startswith("restore-") is drills}
 
 
-@pytest.mark.parametrize("name", ["dify", "restore-dify", "documents", "restore-secrets", "verify"])
+@pytest.mark.parametrize("name", ["dify", "restore-dify", "archive", "restore-secrets", "verify"])
 def test_a_job_does_not_overlap_gives_up_and_goes(name: str) -> None:
     spec = crons()[name]["spec"]
     job = spec["jobTemplate"]["spec"]
@@ -96,7 +103,7 @@ def test_a_job_does_not_overlap_gives_up_and_goes(name: str) -> None:
 
 def test_the_program_reads_its_configuration() -> None:
     """Each is one that the program of the hosts takes, and lies where the pod mounts it."""
-    for name in ("secrets", "dify", "documents"):
+    for name in ("secrets", "dify", "archive"):
         (container,) = pod_of(name)["containers"]
         (volume,) = [v for v in pod_of(name)["volumes"] if v["name"] == "config"]
         opened, chosen = volume["projected"]["sources"]
@@ -127,12 +134,12 @@ def test_a_drill_has_a_volume_that_goes_with_it() -> None:
 
 
 def test_only_a_database_has_postgresql_and_its_password() -> None:
-    images = {name: pod_of(name)["containers"][0]["image"] for name in ("secrets", "dify", "documents")}
+    images = {name: pod_of(name)["containers"][0]["image"] for name in ("secrets", "dify", "archive")}
     assert {name for name, image in images.items() if "postgres" in image} == {"dify"}
     assert [c["name"] for c in pod_of("dify")["initContainers"]] == ["python", "restic"]
     asked = [e["name"] for e in pod_of("dify")["containers"][0]["env"] if "valueFrom" in e]
     assert asked == ["PGPASSWORD"]
-    assert not [e for e in pod_of("documents")["containers"][0]["env"] if "valueFrom" in e]
+    assert not [e for e in pod_of("archive")["containers"][0]["env"] if "valueFrom" in e]
 
 
 def test_what_opens_the_backups_is_not_in_them() -> None:
@@ -151,13 +158,54 @@ def test_nobody_needs_a_token_or_a_right() -> None:
         assert spec["securityContext"]["runAsNonRoot"] is True, name
 
 
+def test_what_the_platform_keeps_is_backed_up_without_being_named() -> None:
+    objects = record(inventory(HOSTS, GROUPS, data=DATA, backups=BACKUPS | {"items": []})).objects
+    jobs = {o["metadata"]["name"] for o in objects if o["kind"] == "CronJob"}
+    assert {"postgresql", "restore-postgresql", "bucket-mlflow", "bucket-documents"} <= jobs
+    assert not [name for name in jobs if "models" in name or "milvus" in name]
+    own = find(objects, "CronJob", "postgresql", names.BACKUP)
+    (container,) = own["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
+    env = {entry["name"]: entry for entry in container["env"]}
+    access = find(objects, "Secret", "postgresql-backup", names.BACKUP)["stringData"]
+    for name in ("PGHOST", "PGUSER", "PGPASSWORD", "PGSSLMODE"):
+        asked = env[name]["valueFrom"]["secretKeyRef"]
+        assert (asked["name"], asked["key"] in access) == ("postgresql-backup", True)
+    assert access["PGSSLMODE"] == "verify-full"
+    assert env["PGSSLROOTCERT"]["value"] in [f"{m['mountPath']}/ca.crt" for m in container["volumeMounts"]]
+    bucket = find(objects, "CronJob", "bucket-mlflow", names.BACKUP)
+    (container,) = bucket["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
+    assert container["envFrom"] == [{"secretRef": {"name": "s3-backup"}}]
+    assert find(objects, "Secret", "s3-backup", names.BACKUP)
+
+
+@cache
+def own_policies() -> tuple[Manifest, ...]:
+    settings = read(inventory(HOSTS, GROUPS, data=DATA, backups=BACKUPS | {"items": []}))
+    return tuple(network_policies([space.name for space in namespaces(settings)], flows(settings)))
+
+
+@pytest.mark.parametrize(
+    ("item", "app", "port", "may"),
+    [
+        ("postgresql", "postgresql", 5432, True),
+        ("postgresql", "s3", 8333, False),
+        ("bucket-mlflow", "s3", 8333, True),
+        ("bucket-mlflow", "postgresql", 5432, False),
+        ("secrets", "postgresql", 5432, False),
+    ],
+)
+def test_an_item_reaches_its_own_service_only(item: str, app: str, port: int, may: bool) -> None:
+    ends = pod(names.BACKUP, "backup", item), pod(names.DATA, app)
+    assert reaches(list(own_policies()), *ends, port) is may
+
+
 @cache
 def policies() -> tuple[Manifest, ...]:
     settings = read(backed_up())
     return tuple(network_policies([space.name for space in namespaces(settings)], flows(settings)))
 
 
-DIFY, DOCUMENTS, SECRETS = (pod(names.BACKUP, "backup", item) for item in ("dify", "documents", "secrets"))
+DIFY, ARCHIVE, SECRETS = (pod(names.BACKUP, "backup", item) for item in ("dify", "archive", "secrets"))
 
 
 @pytest.mark.parametrize(
@@ -166,8 +214,8 @@ DIFY, DOCUMENTS, SECRETS = (pod(names.BACKUP, "backup", item) for item in ("dify
         (DIFY, OUTSIDE, 8300, True),
         (DIFY, OUTSIDE, 5432, True),
         (DIFY, OUTSIDE, 8333, False),
-        (DOCUMENTS, OUTSIDE, 8333, True),
-        (DOCUMENTS, OUTSIDE, 5432, False),
+        (ARCHIVE, OUTSIDE, 8333, True),
+        (ARCHIVE, OUTSIDE, 5432, False),
         (SECRETS, OUTSIDE, 8300, True),
         (SECRETS, OUTSIDE, 443, False),
         (JOB, DIFY, 8300, False),

@@ -12,7 +12,7 @@ from .problem import BackupError
 
 KINDS: dict[str, tuple[set[str], set[str]]] = {  # kind: words that it needs, words that it may have
     "files": ({"paths"}, {"exclude"}),
-    "postgresql": (set(), {"host", "port", "user", "password_file", "run_as", "databases"}),
+    "postgresql": (set(), {"host", "port", "user", "password_file", "run_as", "databases", "passwords"}),
     "etcd": ({"endpoint"}, {"ca", "certificate", "key"}),
     "bucket": ({"endpoint", "bucket"}, {"credentials_file", "ca", "region"}),
     "pulumi": ({"project", "stack", "backend", "passphrase_file"}, set()),

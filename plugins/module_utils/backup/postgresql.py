@@ -70,15 +70,18 @@ class PostgreSQL(Kind):
 class Server:
     """A running server, and who we are to it."""
 
-    def __init__(self, programs: Path | None, env: Mapping[str, str], user: str) -> None:
-        self.programs, self.env, self.user = programs, env, user
+    def __init__(
+        self, programs: Path | None, env: Mapping[str, str], user: str, passwords: bool = True
+    ) -> None:
+        """``passwords``: those of roles are dumped too, which only a superuser may."""
+        self.programs, self.env, self.user, self.passwords = programs, env, user, passwords
 
     @classmethod
     def of(cls, item: Item) -> Server:
         """The server that an item names."""
         names = {"host": "PGHOST", "port": "PGPORT", "user": "PGUSER", "password_file": "PGPASSFILE"}
         env = {names[word]: str(item.words[word]) for word in names if word in item.words}
-        return cls(None, env, str(item.words.get("run_as", "")))
+        return cls(None, env, str(item.words.get("run_as", "")), bool(item.words.get("passwords", True)))
 
     def program(self, name: str) -> str:
         """A program of PostgreSQL, from the server's version where it is known."""
@@ -99,8 +102,9 @@ class Server:
 
     def dump(self, folder: Path, names: list[str]) -> None:
         """Write what is shared and every named database into ``folder``."""
+        what = ["--globals-only", *([] if self.passwords else ["--no-role-passwords"])]
         with (folder / GLOBALS).open("wb") as file:
-            run([self.program("pg_dumpall"), "--globals-only"], env=self.env, output=file, user=self.user)
+            run([self.program("pg_dumpall"), *what], env=self.env, output=file, user=self.user)
         for name in names:
             command = [
                 self.program("pg_dump"),
