@@ -6,6 +6,7 @@ import time
 import urllib.parse
 import urllib.request
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,6 +23,7 @@ from tests.platform_samples import common
 DAYS = {"application": 180, "audit": 2192}
 PART = 16 * 1024  # bytes after which a container runtime splits a line
 ENVIRONMENT = "lab"
+TRIES = 5
 
 
 def stamp(moment: datetime) -> str:
@@ -113,9 +115,15 @@ class Site:
     def _get(self, what: str, words: Mapping[str, Any]) -> dict[str, Any]:
         url = f"http://127.0.0.1:{self.port}/loki/api/v1/{what}?{urllib.parse.urlencode(words)}"
         request = urllib.request.Request(url, headers={"X-Scope-OrgID": pipeline.TENANT})
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            body: dict[str, Any] = json.load(answer)
-        return body
+        for _ in range(TRIES):
+            # A machine on which a query takes longer than Loki lets it is busy, not wrong.
+            with (
+                suppress(TimeoutError, ConnectionError),
+                urllib.request.urlopen(request, timeout=60) as answer,
+            ):
+                body: dict[str, Any] = json.load(answer)
+                return body
+        raise AssertionError(f"Loki does not answer {words['query']}")
 
 
 def site(folder: Path, days: Mapping[str, int] | None = None, pace: loki.Pace | None = None) -> Site:

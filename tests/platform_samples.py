@@ -67,8 +67,8 @@ def inventory(
     hostvars = {name: shared | own for name, own in hosts.items()}
     listing: dict[str, Any] = {"_meta": {"hostvars": hostvars}}
     listing |= {name: {"hosts": members} for name, members in groups.items()}
-    listing["kubernetes"] = {"children": list(groups)}
-    listing["all"] = {"children": ["kubernetes"]}
+    listing["kubernetes"] = {"children": [name for name in groups if name != "gateways"]}
+    listing["all"] = {"children": ["kubernetes", "gateways"] if "gateways" in groups else ["kubernetes"]}
     return parse(listing, "sample", paths.INVENTORIES / "sample")
 
 
