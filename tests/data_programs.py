@@ -6,7 +6,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 import venv
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -38,7 +37,10 @@ def home(name: str) -> Path:
         if done.returncode != 0:
             shutil.rmtree(partial)
             pytest.skip(f"{name} is not to be had from the package index: {done.stderr.strip()[-200:]}")
-        partial.rename(found)
+        try:
+            partial.rename(found)
+        except OSError:  # another run was first
+            shutil.rmtree(partial)
     return found
 
 
@@ -88,12 +90,17 @@ class Process:
             os.killpg(self.running.pid, signal.SIGKILL)
             self.running.wait(10)
 
+    def result(self, seconds: float) -> int:
+        """Its exit status; it has to end by itself."""
+        assert self.running is not None
+        return self.running.wait(seconds)
+
     def said(self) -> str:
         """All that it wrote so far."""
         return self.log.read_text(errors="replace")
 
 
-def wait(ready: Callable[[], object], seconds: float = 60, about: Process | None = None) -> None:
+def wait(ready: Callable[[], object], seconds: float = 180, about: Process | None = None) -> None:
     """Until ``ready()`` is true and raises nothing."""
     deadline = time.monotonic() + seconds
     while True:
@@ -133,4 +140,6 @@ def ports(*names: str) -> dict[str, int]:
     return dict(zip(names, free_ports(len(names)), strict=True))
 
 
-PYTHON = sys.executable
+def command(*folders: Path) -> dict[str, str]:
+    """An environment in which the programs of these folders are found first."""
+    return {"PATH": os.pathsep.join([*map(str, folders), os.environ["PATH"]])}

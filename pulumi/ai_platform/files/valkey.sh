@@ -1,7 +1,7 @@
 #!/bin/sh
-# One Valkey of several: PRIMARY is the ordinal of the one that is written to, PEERS all of them (HOST:PORT, in the order
-# of their ordinals); the others copy it. A primary whose volume is empty does not begin while a copy has data: the copy
-# would follow it into nothing.
+# One Valkey of several: PRIMARY is the ordinal of the one that is written to, PEERS all of them (HOST:PORT, in the
+# order of their ordinals); the others copy it. A primary whose volume is empty does not begin while a copy has data:
+# the copy would follow it into nothing.
 set -eu
 
 me=${POD_NAME##*-}
@@ -15,6 +15,7 @@ if [ "$me" != "$PRIMARY" ]; then
   set -- "$@" --replicaof "${primary%:*}" "${primary##*:}" --masteruser replication \
     --masterauth "$REPLICATION_PASSWORD"
 elif [ ! -e "$DATA/appendonlydir" ]; then
+  command -v valkey-cli >/dev/null || { echo "bedplate: without valkey-cli nobody can be asked" >&2; exit 1; }
   ordinal=0
   for peer in $PEERS; do
     if [ "$ordinal" != "$me" ] && [ "$(size_of "$peer")" -gt 0 ]; then
