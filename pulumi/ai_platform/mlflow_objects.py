@@ -17,6 +17,13 @@ USER = "bedplate"  # not the name that everybody tries first
 PASSWORD, FORMS = "mlflow-admin-password", "mlflow-secret-key"
 CONFIG, AUTHORITY = "/etc/mlflow", "/etc/postgresql-ca"
 WORKERS = 2
+# Nothing is told to anybody outside; and a store that is not Amazon's is spoken to as all of them understand.
+PLAIN = {
+    "AWS_REQUEST_CHECKSUM_CALCULATION": "when_required",
+    "AWS_RESPONSE_CHECKSUM_VALIDATION": "when_required",
+    "DO_NOT_TRACK": "true",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+}
 
 
 def who() -> Consumer:
@@ -99,10 +106,8 @@ def deployment(settings: Settings, part: Part, noted: str) -> Manifest:
         "MLFLOW_AUTH_CONFIG_PATH": f"{CONFIG}/login.ini",
         "MLFLOW_S3_ENDPOINT_URL": store.endpoint,
         "AWS_DEFAULT_REGION": store.region,
-        "AWS_REQUEST_CHECKSUM_CALCULATION": "when_required",
         "HOME": data_parts.TEMPORARY,
-        "DO_NOT_TRACK": "true",
-        "MLFLOW_DISABLE_TELEMETRY": "true",
+        **PLAIN,
     }
     made |= {"command": ["mlflow"], "args": arguments(settings), "env": environment(plain, hidden)}
     login = data_parts.secret_volume("login", "mlflow-login")

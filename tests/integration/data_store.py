@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ai_platform import data_parts
+from model_store.sigv4 import Credentials
+
+from ai_platform import consumers, data_parts
 from ai_platform import object_store_objects as render
 from ai_platform.data_flows import FILER, GRPC, MASTER, STORE, VOLUME
 from ai_platform.data_parts import member
@@ -19,6 +21,9 @@ from bedplate.ports import free_ports
 from tests.data_programs import Process, home, substitute
 
 FILES = paths.PULUMI / "ai_platform/files"
+sys.path.append(str(FILES))
+import s3_setup  # noqa: E402 - the job's program, as a client too
+
 PORTS = {MASTER: "s3_master", VOLUME: "s3_volume", FILER: "s3_filer", STORE: "s3"}
 KEYS = {name: f"key-of-{name}" for name in render.identity_names()}
 SIGNING = {variable: f"signing-{variable}" for variable in render.KEYS}
@@ -54,13 +59,15 @@ class Weed:
         place.mkdir()
         http, grpc, metrics = self.ports[app, ordinal]
         named = self.settings.ports
-        places = {f"-port={named[PORTS[app]]}": f"-port={http}", "0.0.0.0": "127.0.0.1", "=/data": f"={place}"}
+        places = {f"-port={named[PORTS[app]]}": f"-port={http}", "=/data": f"={place}"}
+        places |= {"0.0.0.0": "127.0.0.1"}
         places |= {f"-port.grpc={named[PORTS[app]] + GRPC}": f"-port.grpc={grpc}"}
         places |= {f"-metricsPort={named['s3_metrics']}": f"-metricsPort={metrics}"}
         places |= {f"-ip=$(POD_NAME).{app}-pods.data.svc": "-ip=127.0.0.1", "$(POD_NAME)": f"{app}-{ordinal}"}
         places[f"{render.IDENTITIES}/identities.json"] = str(self.identities)
         # The disk of a machine that tests is small and full; a share of it would be nothing.
-        places |= {"-minFreeSpace=5": "-minFreeSpace=50MiB", "-volumeSizeLimitMB=1024": "-volumeSizeLimitMB=16"}
+        places |= {"-minFreeSpace=5": "-minFreeSpace=50MiB"}
+        places |= {"-volumeSizeLimitMB=1024": "-volumeSizeLimitMB=16"}
         for other, number in self.members:
             address = f"{member(self.parts[other], number)}:{named[PORTS[other]]}"
             own = self.ports[other, number]
@@ -69,10 +76,13 @@ class Weed:
         return Process([home("services") / "bin/weed", *words], place / "log", self.env, cwd=place)
 
 
+def client(endpoint: str, who: str, key: str = "") -> s3_setup.Store:
+    """The store as one of its identities sees it."""
+    return s3_setup.Store(endpoint, Credentials(who, key or KEYS.get(who, "no key"), "us-east-1"))
+
+
 def setup(endpoint: str, key: str = KEYS[render.SETUP], **more: str) -> subprocess.CompletedProcess[str]:
     """The job, as the pod runs it."""
-    from ai_platform import consumers
-
     env = {
         "PATH": os.environ["PATH"],
         "PYTHONPATH": str(paths.MODULE_UTILS),

@@ -20,7 +20,7 @@ whole() {
   local now
   now=$(date -u +%Y%m%dT%H%M%S)
   rm -rf "$ARCHIVE"/copies/.partial
-  pg_basebackup -D "$ARCHIVE/copies/.partial" -X none -c fast --no-slot
+  pg_basebackup -D "$ARCHIVE/copies/.partial" -X none -c fast
   pg_verifybackup --no-parse-wal "$ARCHIVE/copies/.partial"
   mv "$ARCHIVE/copies/.partial" "$ARCHIVE/copies/$now"
   say "copy $now is whole"
@@ -29,16 +29,25 @@ whole() {
 mkdir -p "$ARCHIVE/log" "$ARCHIVE/copies"
 case $WHAT in
 log)
-  until pg_receivewal -D "$ARCHIVE/log" --slot=archive --create-slot --if-not-exists; do sleep 2; done
-  until pg_receivewal -D "$ARCHIVE/log" --slot=archive --synchronous; do
-    say "the log is not received; trying again"
-    sleep 5
+  while :; do
+    # A primary without our slot kept no log for us: what comes now needs a whole copy to begin with.
+    slots="SELECT count(*) FROM pg_replication_slots WHERE slot_name = 'archive'"
+    there=$(psql -X -A -t -d postgres -c "$slots" || true)
+    if [ "$there" = 0 ]; then pg_receivewal --slot=archive --create-slot && touch "$ARCHIVE/begin"; fi
+    pg_receivewal -D "$ARCHIVE/log" --slot=archive --synchronous --no-loop || say "no log comes; trying again"
+    sleep "${PAUSE:-5}"
   done
   ;;
 copies)
   while :; do
-    if [ -z "$(find "$ARCHIVE/copies" -mindepth 1 -maxdepth 1 -name '2*' -mtime -7)" ]; then
-      if ! whole; then say "no copy was made; trying again"; sleep "${PAUSE:-60}"; continue; fi
+    if [ -e "$ARCHIVE/begin" ] || [ -z "$(find "$ARCHIVE/copies" -mindepth 1 -maxdepth 1 -name '2*' -mtime -7)" ]; then
+      rm -f "$ARCHIVE/begin"
+      if ! whole; then
+        touch "$ARCHIVE/begin"
+        say "no copy was made; trying again"
+        sleep "${PAUSE:-60}"
+        continue
+      fi
     fi
     expire
     [ "${ONCE:-}" ] && exit 0

@@ -32,10 +32,8 @@ TIMEOUT = 30.0
 class Store:
     """An S3 endpoint and who we are there."""
 
-    def __init__(self, endpoint: str, region: str) -> None:
-        self.url = urlsplit(endpoint)
-        key, secret = os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"]
-        self.credentials = Credentials(key, secret, region)
+    def __init__(self, endpoint: str, credentials: Credentials) -> None:
+        self.url, self.credentials = urlsplit(endpoint), credentials
 
     def ask(
         self, method: str, path: str, query: str = "", body: bytes = b"", extra: Mapping[str, str] = {}
@@ -155,7 +153,8 @@ def expect(what: str, found: object, wanted: object) -> None:
 
 def main() -> None:
     """Everything, in order; prints one JSON document."""
-    store = Store(os.environ["S3_ENDPOINT"], os.environ["S3_REGION"])
+    key, secret = os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"]
+    store = Store(os.environ["S3_ENDPOINT"], Credentials(key, secret, os.environ["S3_REGION"]))
     wait(store, float(os.environ.get("S3_PATIENCE", "900")))
     buckets = {bucket: make(store, bucket) for bucket in os.environ["S3_BUCKETS"].split()}
     gate = os.environ["S3_GATE"]
