@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The drill of a lost site: real databases and object stores at two sites, one of them killed under writes.
 
-.venv/bin/python scripts/drill_site.py [--writers 8] [--seconds 10] [--record ENV]
+.venv/bin/python scripts/drill_site.py [--writers 4] [--seconds 10] [--record ENV]
 
 Twice, once with synchronous copies and once without: people write rows and objects at the first site.
 Everything there is killed (SIGKILL) and its host is silent; playbooks/switch_over.yml lets the other one take
@@ -167,7 +167,7 @@ def expect(true: bool, output: str) -> None:
 
 
 def main(
-    writers: Annotated[int, typer.Option(min=1, help="people who write rows")] = 8,
+    writers: Annotated[int, typer.Option(min=1, help="people who write rows")] = 4,
     seconds: Annotated[float, typer.Option(min=1, help="before everything is killed")] = 10.0,
     record: Annotated[str, typer.Option(help="Environment whose evidence is written")] = "",
 ) -> None:

@@ -30,6 +30,7 @@ PROGRAM = paths.ROLES / "disaster_recovery/files/bedplate_site.py"
 ADDRESSES = {"a": "127.0.1.1", "b": "127.0.2.1"}
 SECRET = "only on this machine"
 USER = "postgres" if os.geteuid() == 0 else ""
+PACE, RETRY = 0.02, 1.0  # seconds between two writes, and between two attempts to find a site
 HBA = """local all all trust
 host all all 127.0.0.0/8 trust
 host replication replication 127.0.0.0/8 scram-sha-256
@@ -287,9 +288,9 @@ class Writers:
                         break
                     self.acknowledged[int(written)] = (time.monotonic(), where)
                     n += self.number
-                    time.sleep(0.005)
+                    time.sleep(PACE)
             n += self.number  # whether the last one was written is not known
-            time.sleep(0.1)
+            time.sleep(RETRY)
 
     @contextmanager
     def _session(self) -> Iterator[subprocess.Popen[str]]:
