@@ -81,7 +81,7 @@ def render(board: Dashboard) -> str:
         "timezone": "browser",
         "links": [{"type": "dashboards", "tags": ["bedplate"], "asDropdown": True, "title": "Dashboards"}],
         "templating": {"list": [_variable(variable) for variable in board.variables]},
-        "panels": list(_placed(board.panels)),
+        "panels": list(placed(board.panels)),
     }
     return json.dumps(body, indent=1) + "\n"
 
@@ -103,7 +103,7 @@ def _variable(variable: Variable) -> Json:
     }
 
 
-def _placed(panels: Sequence[Panel]) -> Iterator[Json]:
+def placed(panels: Sequence[Panel]) -> Iterator[Json]:
     """Panels from left to right; a row is as high as its highest panel."""
     x = y = row = 0
     for number_, panel in enumerate(panels, start=1):
