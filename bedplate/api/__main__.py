@@ -83,6 +83,8 @@ async def serve(options: argparse.Namespace) -> None:
             )
         if path == "/v1/models":
             return gate.models(request)
+        if path == "/v1/embeddings":
+            return await gate.vectors(request)
         if path == "/metrics":
             return Answer(200, {"content-type": "text/plain; version=0.0.4"}, render(gate).encode())
         return Answer(200 if path == "/healthy" else 404)

@@ -1,8 +1,7 @@
 """The proxy's configuration, from where back ends are. Envoy parses HTTP, checks tokens, carries streams; it
 asks the gate about every request and lets nothing through that the gate has not seen whole."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,12 +22,13 @@ HTTPS = 443
 @dataclass(frozen=True)
 class Upstream:
     """What a back end's name leads to. ``key`` names the variable of the environment with the key that it
-    asks for; ``under`` its path there, where that differs."""
+    asks for; what is ``bridged`` is asked by the gate, which translates."""
 
     name: str
     host: str
     port: int
     key: str = ""
+    bridged: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,13 +67,12 @@ class Proxy:
     address: str = "0.0.0.0"  # noqa: S104 - a pod's; network policies say who comes
     issuer: Issuer | None = None
     resolve_seconds: int = 5
-    details: Mapping[str, str] = field(default_factory=dict)
 
 
 def config(proxy: Proxy) -> Config:
     """Envoy's bootstrap (JSON is YAML)."""
     own = Upstream(OWN, "127.0.0.1", proxy.policy)
-    clusters = [_cluster(one, proxy) for one in (*proxy.upstreams, own)]
+    clusters = [_cluster(one, proxy) for one in (*proxy.upstreams, own) if not one.bridged]
     clusters.append(_cluster(Upstream("admin", "127.0.0.1", proxy.admin), proxy))
     if proxy.issuer:
         clusters.append(_issuer_cluster(proxy.issuer, proxy))
@@ -233,14 +232,16 @@ def _routes(proxy: Proxy) -> list[Config]:
     for one in proxy.upstreams:
         header = {"name": f"{MARK}backend", "string_match": {"exact": one.name}}
         action = {
-            "cluster": one.name,
+            "cluster": OWN if one.bridged else one.name,
             "timeout": "0s",
             "idle_timeout": f"{FIRST_BYTE_SECONDS}s",
             # Nothing has been computed yet when a connection fails; anything else is not asked twice.
             "retry_policy": {"retry_on": "connect-failure,refused-stream", "num_retries": 2},
         }
         route: Config = {"match": {"prefix": "/v1/", "headers": [header]}, "route": action}
-        route["request_headers_to_remove"] = [f"{MARK}backend", "x-envoy-attempt-count", "x-forwarded-proto"]
+        if not one.bridged:
+            ours = [f"{MARK}backend", f"{MARK}models", "x-envoy-attempt-count", "x-forwarded-proto"]
+            route["request_headers_to_remove"] = ours
         if one.key:
             value = {"key": "authorization", "value": f"Bearer %ENVIRONMENT({one.key})%"}
             route["request_headers_to_add"] = [

@@ -7,10 +7,17 @@ local PASS = {
   ["x-forwarded-proto"] = true, -- without it no route is found; the route removes it
 }
 local TOLD = {"who", "key", "group", "operation", "model", "backend"}
+local ONCE = {"authorization", "content-type"} -- the gate has seen the first of several
 local SPACE = "bedplate"
 
 function envoy_on_request(handle)
   local headers, metadata = handle:headers(), handle:streamInfo():dynamicMetadata()
+  for _, name in ipairs(ONCE) do
+    if headers:getNumValues(name) > 1 then
+      handle:respond({[":status"] = "400"}, name .. " stands there twice")
+      return
+    end
+  end
   for _, name in ipairs(TOLD) do
     local value = headers:get("x-bedplate-" .. name)
     if value then metadata:set(SPACE, name, value) end

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from bedplate.api import asked, routing
+from bedplate.api import asked, bridge, routing
 from bedplate.api.accounts import Accounts
 from bedplate.api.asked import MODELS, Asked
 from bedplate.api.identity import Identity, identify
@@ -72,6 +72,13 @@ class Gate:
         body = json.dumps({"object": "list", "data": listed}).encode()
         return Answer(200, {"content-type": "application/json"}, body)
 
+    async def vectors(self, request: Request) -> Answer:
+        """Vectors of a model that speaks another protocol; the gate has let the request through."""
+        served = self.policy.models.get(request.one(f"{MARK}models"))
+        if served is None:
+            return Answer(404)
+        return await bridge.embed(served, request.body)
+
     def _identify(self, request: Request) -> Identity:
         today = datetime.now(UTC).date()
         claims = request.one(f"{MARK}token")
@@ -103,6 +110,8 @@ class Gate:
         }
         if ask.insert:
             told["insert"] = ask.insert
+        if served is not None and served.kind == "triton":
+            told["models"] = served.name
         if served is None:
             told["models"] = ",".join(sorted(identity.role.models & set(self.policy.models)))
         return Answer(200, {f"{MARK}{name}": value for name, value in told.items() if value} | left.headers)

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from bedplate.api.policy import Policy, Role
+from bedplate.api.policy import Key, Policy, Role
 from bedplate.api.refused import Refused
 
-KEY_BEGIN = "bp-"
 LONGEST_NAME = 128
 
 
@@ -32,8 +31,9 @@ def identify(policy: Policy, authorization: Sequence[str], claims: str, today: d
     scheme, _, word = authorization[0].partition(" ")
     if scheme.lower() != "bearer" or not word:
         raise _unknown("send Authorization: Bearer and a key or token")
-    if word.startswith(KEY_BEGIN):
-        return _consumer(policy, word, today)
+    key = policy.keys.get(digest(word))
+    if key is not None:
+        return _consumer(policy, key, today)
     if not claims:
         raise _unknown("this is no key of ours, nor a token that its issuer vouches for")
     return _person(policy, _payload(claims))
@@ -44,10 +44,7 @@ def digest(key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()
 
 
-def _consumer(policy: Policy, word: str, today: date) -> Identity:
-    key = policy.keys.get(digest(word))
-    if key is None:
-        raise _unknown("there is no such key")
+def _consumer(policy: Policy, key: Key, today: date) -> Identity:
     if key.expires and date.fromisoformat(key.expires) < today:
         raise _unknown("the key has expired")
     return Identity(key.consumer, policy.consumers[key.consumer], key.id)

@@ -20,7 +20,7 @@ from bedplate.api.envoy import Issuer, Listener, Proxy, Upstream, config
 from bedplate.errors import BedplateError
 from bedplate.ports import free_port, free_ports
 
-READY_SECONDS = 30.0
+READY_SECONDS = 120.0
 PASSWORD = "of-this-run-only"  # noqa: S105 - a Valkey on loopback that lives as long as a test
 BODY = 2**20
 

@@ -16,11 +16,11 @@ def render(gate: Gate) -> str:
         f"gateway_decision_seconds_total {gate.counters.seconds:.6f}",
         "# TYPE gateway_unsettled_total counter",
         f"gateway_unsettled_total {gate.counters.unsettled}",
-        "# TYPE gateway_backend_withdrawn gauge",
+        "# TYPE gateway_withdrawn gauge",
     ]
     for served in gate.policy.models.values():
         lines += [
-            f'gateway_backend_withdrawn{{model="{served.name}",backend="{name}"}} {int(name in gate.withdrawn)}'
+            f'gateway_withdrawn{{model="{served.name}",backend="{name}"}} {int(name in gate.withdrawn)}'
             for name in (backend.name for backend in served.backends if backend.canary)
         ]
     return "\n".join(lines) + "\n"

@@ -22,12 +22,11 @@ class Limits:
 
 @dataclass(frozen=True)
 class Backend:
-    """What serves a share of a model's requests. ``under`` is the model's name there, empty: as asked."""
+    """What serves a share of a model's requests."""
 
     name: str
     weight: int
     canary: bool = False
-    under: str = ""
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pulumi
 
+from ai_platform.api_gateway import ApiGateway, ApiGatewayArgs
 from ai_platform.backups import Backups, BackupsArgs
 from ai_platform.batch import Batch, BatchArgs
 from ai_platform.data_services import DataServices, DataServicesArgs
@@ -55,9 +56,11 @@ def build(settings: Settings, secrets: Secrets) -> None:
     logs = Logs("logs", LogsArgs(settings, secrets, [*guardrails.ready, *storage.ready]))
     backups = Backups("backups", BackupsArgs(settings, secrets, [*guardrails.ready, *storage.ready]))
     dify = Dify("dify", DifyArgs(settings, secrets, [*stored, *data.ready]))
+    api = ApiGateway("api", ApiGatewayArgs(settings, secrets, [*guardrails.ready, *data.ready]))
     batch = Batch("batch", BatchArgs(settings, [*ready, *vllm.groups]))
     pulumi.export("vllm", vllm.addresses)
     pulumi.export("triton", triton.addresses)
+    pulumi.export("api", api.address)
     pulumi.export("data", data.addresses)
     pulumi.export("batch", batch.jobs)
     pulumi.export("dify", dify.addresses)

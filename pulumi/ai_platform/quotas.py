@@ -2,7 +2,16 @@
 
 from dataclasses import dataclass
 
-from ai_platform import backup_items, data_parts, dify_parts, log_parts, monitoring_parts, names, sizing
+from ai_platform import (
+    api_objects,
+    backup_items,
+    data_parts,
+    dify_parts,
+    log_parts,
+    monitoring_parts,
+    names,
+    sizing,
+)
 from ai_platform.manifest import Manifest
 from ai_platform.namespaces import namespace_of
 from ai_platform.settings import NodeGroup, Settings
@@ -53,6 +62,7 @@ def demands(settings: Settings) -> dict[str, Demand]:
     for part in (
         *monitoring_parts.parts(settings).values(),
         *dify_parts.parts(settings).values(),
+        *api_objects.parts(settings).values(),
         *data_parts.program_parts(settings).values(),
         *log_parts.parts(settings).values(),
     ):
@@ -89,7 +99,7 @@ def quota(namespace: str, demand: Demand) -> Manifest:
                 "requests.cpu": str(demand.cpus + SPARE_CPUS),
                 "requests.memory": quantity(demand.memory + SPARE_MEMORY),
                 f"requests.{names.GPU_RESOURCE}": str(demand.gpus),
-                "services.nodeports": "0",
+                "services.nodeports": "1" if namespace == names.GATEWAY else "0",
                 "services.loadbalancers": "0",
             }
         },

@@ -9,7 +9,7 @@ from typing import Any
 import jsonschema
 import yaml
 
-from ai_platform import backing_up, data_settings, dify_settings, log_settings, names, watching
+from ai_platform import api_settings, backing_up, data_settings, dify_settings, log_settings, names, watching
 from ai_platform.images import Images, images
 from ai_platform.node_groups import node_groups, rdma
 from ai_platform.refusals import Refusals, check
@@ -122,6 +122,7 @@ class _Reader:
             shared_files=_shared_files(platform.get("platform_shared_files")),
             object_store=_object_store(platform, shared["port_s3"]),
             data=data_settings.read(platform.get("platform_data")),
+            api=api_settings.read(platform.get("platform_api")),
             dify=dify_settings.read(platform, shared.get("site_networks", [])),
             logs=log_settings.read(inventory, platform.get("platform_logs")),
             watch=watching.read(inventory, platform.get("platform_monitoring")),

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ai_platform import sizing
+from ai_platform.api_refusals import refuse_api
 from ai_platform.dify_refusals import refuse_dify
 from ai_platform.log_settings import LOKI, S3, Logs
 from ai_platform.settings import (
@@ -57,6 +58,7 @@ def check(settings: Settings, refusals: Refusals) -> None:
     if settings.backups:
         refuse_backups(settings, settings.backups, refusals)
     refuse_dify(settings, refusals.add)
+    refuse_api(settings, refusals.add)
 
 
 def refuse_logs(settings: Settings, logs: Logs, refusals: Refusals) -> None:

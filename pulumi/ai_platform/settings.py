@@ -4,6 +4,7 @@ what cannot work; components and renderers see nothing else of the inventory."""
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from ai_platform.api_settings import Api
 from ai_platform.data_settings import DataServices
 from ai_platform.dify_settings import Dify
 from ai_platform.images import Images
@@ -265,6 +266,7 @@ class Settings:
     object_store: ObjectStore | None = None
     data: DataServices | None = None
     dify: Dify | None = None
+    api: Api | None = None
     watch: Watch | None = None
     logs: Logs | None = None
     backups: Backups | None = None

@@ -1,6 +1,9 @@
 """Objects of one model that vLLM serves. One host: a Deployment. Several: a StatefulSet per replica."""
 
+from collections.abc import Sequence
+
 from ai_platform import names, pods, scripts, sizing
+from ai_platform.api_policy import also_known_as
 from ai_platform.manifest import Manifest
 from ai_platform.namespaces import namespace_of, on_host_network
 from ai_platform.settings import Settings, VllmService
@@ -29,8 +32,9 @@ def programs(namespace: str) -> Manifest:
     )
 
 
-def arguments(service: VllmService, port: int) -> list[str]:
-    """What `vllm serve` is told. The model answers to its service's name and to its own."""
+def arguments(service: VllmService, port: int, also: Sequence[str] = ()) -> list[str]:
+    """What `vllm serve` is told. The model answers to its name, its service's, and those that the
+    gateway gives it (``also``)."""
     parallel = [f"--tensor-parallel-size={service.layout.tensor}"]
     if service.multi_host:
         parallel += [
@@ -42,6 +46,7 @@ def arguments(service: VllmService, port: int) -> list[str]:
         "--served-model-name",
         service.name,
         service.model.id,
+        *also,
         f"--port={port}",
         *parallel,
         f"--max-model-len={service.context}",
@@ -200,7 +205,7 @@ def _container(service: VllmService, settings: Settings, size: sizing.PodSize, g
         "image": settings.images.reference(IMAGE),
         "imagePullPolicy": "IfNotPresent",
         "command": command,
-        "args": arguments(service, port),
+        "args": arguments(service, port, also_known_as(settings, service)),
         "env": env,
         "ports": [{"name": "http", "containerPort": port}],
         "resources": pods.resources(size, rdma),
