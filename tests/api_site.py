@@ -14,7 +14,7 @@ from bedplate.api.identity import digest
 from bedplate.api.lab import Lab, running
 from tests.api_upstream import Model
 
-LIMITS = {"requests": 1000, "tokens": 100000, "daily_tokens": 0, "parallel": 50, "answer": 100, "choices": 2}
+LIMITS = {"requests": 1000, "tokens": 100000, "daily_tokens": 0, "parallel": 200, "answer": 100, "choices": 2}
 SPECIAL = {  # consumers of the role "some" with limits of their own
     "sixty": {"requests": 60},
     "daily": {"daily_tokens": 3000},

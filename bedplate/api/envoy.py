@@ -17,6 +17,7 @@ FIRST_BYTE_SECONDS = 900  # a long prompt that waits for its turn
 IDLE_SECONDS = 300  # between two pieces of a stream
 STREAM_SECONDS = 3600
 HTTPS = 443
+FLUSH_MILLISECONDS = 20  # a request counts as one of those in parallel until its line of the log is read
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,12 @@ class Proxy:
     address: str = "0.0.0.0"  # noqa: S104 - a pod's; network policies say who comes
     issuer: Issuer | None = None
     resolve_seconds: int = 5
+
+
+def arguments(file: str, threads: int) -> list[str]:
+    """What Envoy is started with."""
+    words = ["-c", file, "--concurrency", str(threads), "--disable-hot-restart", "--log-level", "error"]
+    return [*words, "--file-flush-interval-msec", str(FLUSH_MILLISECONDS)]
 
 
 def config(proxy: Proxy) -> Config:

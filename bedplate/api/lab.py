@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from bedplate import paths
-from bedplate.api.envoy import Issuer, Listener, Proxy, Upstream, config
+from bedplate.api.envoy import Issuer, Listener, Proxy, Upstream, arguments, config
 from bedplate.errors import BedplateError
 from bedplate.ports import free_port, free_ports
 
@@ -54,15 +54,7 @@ class Replica:
         self.start_gate()
         file = self.folder / "envoy.json"
         file.write_text(json.dumps(config(self.proxy)))
-        words = [
-            str(packaged("envoy", "envoy")),
-            "-c",
-            str(file),
-            "--concurrency",
-            "1",
-            "--disable-hot-restart",
-        ]
-        words += ["--file-flush-interval-msec", "100", "--log-level", "error"]
+        words = [str(packaged("envoy", "envoy")), *arguments(str(file), 1)]
         with (self.folder / "envoy.err").open("ab") as err:
             self.envoy = subprocess.Popen(words, stderr=err, stdout=err, env=dict(self.environment))
         wait(f"http://127.0.0.1:{self.proxy.metrics}/ready", self.folder / "envoy.err")

@@ -14,7 +14,7 @@ from bedplate.api.routing import Outcome
 from bedplate.api.usage import Line
 from bedplate.api.valkey import Away, Failed
 
-PAUSE = 0.1  # seconds between two looks
+PAUSE = 0.02  # seconds between two looks
 FULL = 64 * 2**20  # bytes of log after which another is begun
 
 

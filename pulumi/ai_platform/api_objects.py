@@ -191,11 +191,9 @@ def _proxy(settings: Settings, api: Api) -> Manifest:
     if api.issuer and api.issuer.authority:
         mounts["trust"] = api_policy.TRUST
     key = {"secretKeyRef": {"name": MODELS_SECRET, "key": MODELS_SECRET}}
-    args = ["-c", f"{api_policy.CONFIG}/envoy.json", "--concurrency", str(THREADS), "--disable-hot-restart"]
-    args += ["--file-flush-interval-msec", "100", "--log-level", "warning"]
     own = {
         "command": ["envoy"],
-        "args": args,
+        "args": envoy.arguments(f"{api_policy.CONFIG}/envoy.json", THREADS),
         "env": [{"name": api_policy.MODELS_KEY, "valueFrom": key}] if settings.vllm else [],
         "ports": [{"name": name, "containerPort": port} for name, port in ports],
         "lifecycle": {"preStop": {"sleep": {"seconds": DRAIN_SECONDS}}},
