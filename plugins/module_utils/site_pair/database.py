@@ -29,7 +29,7 @@ SELECT pg_is_in_recovery(),
   CASE WHEN NOT pg_is_in_recovery() THEN 0
     WHEN pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() AND EXISTS (SELECT FROM pg_stat_wal_receiver
       WHERE status = 'streaming' AND latest_end_lsn <= pg_last_wal_replay_lsn()) THEN 0
-    ELSE COALESCE(EXTRACT(epoch FROM now() - pg_last_xact_replay_timestamp()), 0) END
+    ELSE EXTRACT(epoch FROM now() - COALESCE(pg_last_xact_replay_timestamp(), pg_postmaster_start_time())) END
 """
 
 # What a copy keeps for copies of its own from the time when it wrote; it would keep log for ever.
