@@ -2,6 +2,7 @@
 
 from urllib.parse import urlsplit
 
+from ai_platform import consumers, names
 from ai_platform.settings import Database, Watch
 from bedplate.inventory import Inventory, Vars
 from bedplate.monitoring import dashboards, metrics, render, routing, scrape
@@ -33,7 +34,18 @@ def read(inventory: Inventory, entry: Vars | None) -> Watch | None:
         textfiles=shared["path_textfile_metrics"],
         watched_hosts=len(inventory.hosts),
         notified=_ports(shared["monitoring_receivers"]),
-        databases=tuple(Database(**database) for database in entry.get("databases", ())),
+        databases=(*(Database(**database) for database in entry.get("databases", ())), *_own(shared)),
+    )
+
+
+def _own(shared: Vars) -> tuple[Database, ...]:
+    """The platform's own databases are watched without being named."""
+    if "platform_data" not in shared:
+        return ()
+    kinds = {consumers.DATABASE: "postgres", consumers.BROKER: "valkey", consumers.CACHE: "valkey"}
+    ports = {"postgres": shared["port_postgresql"], "valkey": shared["port_valkey"]}
+    return tuple(
+        Database(name, kind, f"{name}.{names.DATA}.svc:{ports[kind]}") for name, kind in kinds.items()
     )
 
 
