@@ -1,6 +1,6 @@
 """What the platform program would send, without a cluster: every component against Pulumi's mocks."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -41,8 +41,9 @@ class Recorder(pulumi.runtime.Mocks):
         raise AssertionError(f"the program calls {args.token}, which needs a cluster")
 
 
-def record(inventory: Inventory) -> Recorder:
-    """Run the program against mocks: every object of the environment, as the API server would get it."""
+def record(inventory: Inventory, value: Callable[[str], str] = lambda name: SECRET) -> Recorder:
+    """Run the program against mocks: every object of the environment, as the API server would get it.
+    ``value`` makes a secret's value of its name."""
     settings = read(inventory)
     names = inventory.shared["catalogue_secrets"]
     recorder = Recorder()
@@ -50,7 +51,7 @@ def record(inventory: Inventory) -> Recorder:
 
     @pulumi.runtime.test
     def run() -> None:
-        values = {name: pulumi.Output.secret(SECRET) for name in names}
+        values = {name: pulumi.Output.secret(value(name)) for name in names}
         build(settings, Secrets(inventory.environment, values))
 
     run()

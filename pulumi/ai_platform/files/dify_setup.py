@@ -103,8 +103,8 @@ def administrator(dify: Dify, person: Body) -> str:
         told(dify, "/init", {"password": os.environ["DIFY_INIT_PASSWORD"]}, "dify-init-password")
         dify.call("/setup", person | {"password": os.environ["DIFY_ADMIN_PASSWORD"]})
         done = "is made"
-    secret = base64.b64encode(os.environ["DIFY_ADMIN_PASSWORD"].encode()).decode()
-    told(dify, "/login", {"email": person["email"], "password": secret}, "dify-admin-password")
+    coded = base64.b64encode(os.environ["DIFY_ADMIN_PASSWORD"].encode()).decode()
+    told(dify, "/login", {"email": person["email"], "password": coded}, "dify-admin-password")
     rights = {"install_permission": "admins", "debug_permission": "noone"}
     dify.call(f"{WORKSPACE}/plugin/permission/change", rights)
     return done
