@@ -59,7 +59,12 @@ CONSUMERS = (
         ("dify_plugin",),
         BROKER,
     ),
-    Consumer("milvus", names.MILVUS, ("milvus",), (Grant("milvus"),)),
+    Consumer(
+        "milvus",
+        names.MILVUS,
+        ("milvus", "milvus-coordinator", "milvus-query", "milvus-data", "milvus-streaming"),
+        (Grant("milvus"),),
+    ),
     Consumer("mlflow", names.MLFLOW, ("mlflow",), (Grant("mlflow"),), ("mlflow", "mlflow_auth")),
     # What people put in is read only to whoever turns it into vectors; it remembers in a bucket of its own.
     Consumer(

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from ai_platform import api_flows, backup_items, data_flows, dify_flows, log_flows, names
+from ai_platform import api_flows, backup_items, data_flows, dify_flows, log_flows, milvus_flows, names
 from ai_platform.namespaces import on_host_network
 from ai_platform.peers import OUTSIDE, Flow, Peer
 from ai_platform.settings import Backups, Settings, Watch
@@ -51,6 +51,7 @@ def flows(settings: Settings) -> list[Flow]:
     if settings.backups:
         found += _backing_up(settings, settings.backups)
     found += api_flows.flows(settings)
+    found += milvus_flows.flows(settings)
     return [*found, *data_flows.flows(settings), *dify_flows.flows(settings), *log_flows.flows(settings)]
 
 

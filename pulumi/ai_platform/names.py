@@ -17,6 +17,7 @@ DIFY = "dify"
 SANDBOX = "code-sandbox"
 KNOWLEDGE = "knowledge"
 MILVUS = "milvus"
+CHROMA = "chroma"
 MLFLOW = "mlflow"
 BACKUP = "backup"
 

@@ -62,6 +62,9 @@ DATA = Namespace(names.DATA, tenant=False)
 LOGS = Namespace(names.LOGS, tenant=False)
 MLFLOW = Namespace(names.MLFLOW)
 DIFY = Namespace(names.DIFY)
+MILVUS = Namespace(names.MILVUS, tenant=False)  # reached by log-in, over the network
+CHROMA = Namespace(names.CHROMA)
+KNOWLEDGE = Namespace(names.KNOWLEDGE)
 SANDBOX = Namespace(
     names.SANDBOX,
     BASELINE,
@@ -78,7 +81,12 @@ def namespaces(settings: Settings) -> tuple[Namespace, ...]:
     backup = (BACKED_UP,) if settings.backups else ()
     data = (DATA,) if settings.data or settings.object_store else ()
     mlflow = (MLFLOW,) if settings.data and settings.data.mlflow else ()
-    return (*ALWAYS, *fabric, *hosts, *backup, *data, *mlflow, *logs, *_dify(settings))
+    return (*ALWAYS, *fabric, *hosts, *backup, *data, *mlflow, *logs, *_vectors(settings), *_dify(settings))
+
+
+def _vectors(settings: Settings) -> tuple[Namespace, ...]:
+    wanted = ((settings.milvus, MILVUS), (settings.chroma, CHROMA), (settings.knowledge, KNOWLEDGE))
+    return tuple(space for there, space in wanted if there)
 
 
 def _dify(settings: Settings) -> tuple[Namespace, ...]:

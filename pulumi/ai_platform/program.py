@@ -13,6 +13,7 @@ from ai_platform.dify import Dify, DifyArgs
 from ai_platform.gpu import Gpu, GpuArgs
 from ai_platform.guardrails import Guardrails, GuardrailsArgs
 from ai_platform.logs import Logs, LogsArgs
+from ai_platform.milvus import Vectors, VectorsArgs
 from ai_platform.monitoring import Monitoring, MonitoringArgs
 from ai_platform.reading import read
 from ai_platform.secrets import Secrets, from_config
@@ -49,6 +50,7 @@ def build(settings: Settings, secrets: Secrets) -> None:
     gpu = Gpu("gpu", GpuArgs(settings, guardrails.ready))
     stored = [*guardrails.ready, *storage.ready]
     data = DataServices("data", DataServicesArgs(settings, secrets, stored))
+    vectors = Vectors("vectors", VectorsArgs(settings, secrets, [*stored, *data.ready]))
     ready = [*guardrails.ready, *storage.ready, *gpu.ready]
     vllm = Vllm("vllm", VllmArgs(settings, secrets, ready))
     triton = Triton("triton", TritonArgs(settings, secrets, [*ready, *vllm.groups]))
@@ -62,6 +64,7 @@ def build(settings: Settings, secrets: Secrets) -> None:
     pulumi.export("triton", triton.addresses)
     pulumi.export("api", api.address)
     pulumi.export("data", data.addresses)
+    pulumi.export("vectors", vectors.addresses)
     pulumi.export("batch", batch.jobs)
     pulumi.export("dify", dify.addresses)
     pulumi.export("images_by_tag", settings.images.by_tag)

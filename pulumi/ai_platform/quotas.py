@@ -8,6 +8,7 @@ from ai_platform import (
     data_parts,
     dify_parts,
     log_parts,
+    milvus_parts,
     monitoring_parts,
     names,
     sizing,
@@ -65,6 +66,7 @@ def demands(settings: Settings) -> dict[str, Demand]:
         *api_objects.parts(settings).values(),
         *data_parts.program_parts(settings).values(),
         *log_parts.parts(settings).values(),
+        *milvus_parts.parts(settings).values(),
     ):
         whole = Demand(part.pods, 0, -(-part.pods * part.millicpu // 1000), part.pods * part.memory)
         needed[part.namespace] = needed.get(part.namespace, Demand()) + whole

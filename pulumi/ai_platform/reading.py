@@ -9,7 +9,16 @@ from typing import Any
 import jsonschema
 import yaml
 
-from ai_platform import api_settings, backing_up, data_settings, dify_settings, log_settings, names, watching
+from ai_platform import (
+    api_settings,
+    backing_up,
+    data_settings,
+    dify_settings,
+    log_settings,
+    milvus_settings,
+    names,
+    watching,
+)
 from ai_platform.images import Images, images
 from ai_platform.node_groups import node_groups, rdma
 from ai_platform.refusals import Refusals, check
@@ -125,6 +134,9 @@ class _Reader:
             api=api_settings.read(platform.get("platform_api")),
             dify=dify_settings.read(platform, shared.get("site_networks", [])),
             logs=log_settings.read(inventory, platform.get("platform_logs")),
+            milvus=milvus_settings.milvus(platform.get("platform_milvus")),
+            chroma=milvus_settings.chroma(platform.get("platform_chroma")),
+            knowledge=milvus_settings.knowledge(platform.get("platform_knowledge", [])),
             watch=watching.read(inventory, platform.get("platform_monitoring")),
             backups=backing_up.read(platform.get("platform_backups")),
         )

@@ -6,8 +6,10 @@ from typing import Any
 
 from ai_platform import sizing
 from ai_platform.api_refusals import refuse_api
+from ai_platform.data_refusals import refuse_data
 from ai_platform.dify_refusals import refuse_dify
 from ai_platform.log_settings import LOKI, S3, Logs
+from ai_platform.milvus_refusals import refuse_vectors
 from ai_platform.settings import (
     Backups,
     BatchJob,
@@ -57,12 +59,14 @@ def check(settings: Settings, refusals: Refusals) -> None:
         refuse_logs(settings, settings.logs, refusals)
     if settings.backups:
         refuse_backups(settings, settings.backups, refusals)
+    refuse_data(settings, refusals.add)
     refuse_dify(settings, refusals.add)
+    refuse_vectors(settings, refusals.add)
     refuse_api(settings, refusals.add)
 
 
 def refuse_logs(settings: Settings, logs: Logs, refusals: Refusals) -> None:
-    """A tier that is there, an object store where it is counted on, one Loki, and audit records for as long as
+    """A tier that is there, an object store where one is counted on, one Loki, and audit records as long as
     the retention class promises."""
     key = "platform_logs"
     if logs.tier not in settings.tiers:

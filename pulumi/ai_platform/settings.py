@@ -9,6 +9,7 @@ from ai_platform.data_settings import DataServices
 from ai_platform.dify_settings import Dify
 from ai_platform.images import Images
 from ai_platform.log_settings import Logs
+from ai_platform.milvus_settings import Chroma, Knowledge, Milvus
 from bedplate.capacity.fit import Layout
 from bedplate.capacity.models import Gpu, Model
 
@@ -267,6 +268,9 @@ class Settings:
     data: DataServices | None = None
     dify: Dify | None = None
     api: Api | None = None
+    milvus: Milvus | None = None
+    chroma: Chroma | None = None
+    knowledge: tuple[Knowledge, ...] = ()
     watch: Watch | None = None
     logs: Logs | None = None
     backups: Backups | None = None

@@ -1,0 +1,1 @@
+"""Documents of a folder or a bucket, kept in step with a collection of Milvus."""
