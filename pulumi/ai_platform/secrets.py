@@ -7,7 +7,7 @@ import pulumi
 
 from ai_platform import names
 from ai_platform.manifest import Manifest
-from ai_platform.reading import missing_secret
+from bedplate.errors import BadInput, Finding
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,19 @@ class Secrets:
     def generation(self, name: str) -> str:
         """How often it was rotated."""
         return self.generations.get(name, "0")
+
+
+def missing_secret(environment: str, name: str) -> BadInput:
+    """What the program says when a stack has no value for a secret that a component needs."""
+    return BadInput(
+        Finding(
+            f"pulumi/Pulumi.{environment}.yaml",
+            f"bedplate:{name}",
+            "",
+            "the stack has no such secret",
+            f"run `bedplate secrets -i inventories/{environment}`, which makes what is missing",
+        )
+    )
 
 
 def from_config(environment: str, catalogue: Mapping[str, object]) -> Secrets:
