@@ -35,7 +35,7 @@ def database_uri(database: str, authority: str) -> str:
     """Where MLflow finds a database; who it is comes from PGUSER and PGPASSWORD. ``authority`` is the file
     that the server's certificate is held against."""
     host = "$(PGHOST):$(PGPORT)"
-    return f"postgresql://{host}/{database}?sslmode=verify-full&sslrootcert={authority}"
+    return f"postgresql+psycopg2://{host}/{database}?sslmode=verify-full&sslrootcert={authority}"
 
 
 def permissions(database: str, password: str) -> str:
@@ -57,7 +57,7 @@ def auth_uri(password: str, settings: Settings) -> str:
     address = consumers.endpoint(consumers.DATABASE, settings)
     authority = f"{AUTHORITY}/{consumers.AUTHORITY}"
     _, database = who().databases
-    return f"postgresql://{who().name}:{password}@{address}/{database}?sslmode=verify-full&sslrootcert={authority}"
+    return f"postgresql+psycopg2://{who().name}:{password}@{address}/{database}?sslmode=verify-full&sslrootcert={authority}"
 
 
 def secret(settings: Settings, secrets: Secrets, part: Part) -> Manifest:
