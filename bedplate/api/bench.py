@@ -1,19 +1,21 @@
 """What the API gateway costs: pairs of runs in turn, through it and without it, to an nginx that answers at
-once like a model. Load comes from ApacheBench (closed loop, keep-alive); all of it shares these cores."""
+once like a model. Load is a closed loop over kept connections; all of it shares this machine's cores."""
 
+import asyncio
 import json
-import subprocess
+import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from statistics import median
+from statistics import median, quantiles
 from typing import Any
 
 from bedplate.api.envoy import Upstream
 from bedplate.api.identity import digest
 from bedplate.api.lab import Lab, running
-from bedplate.gateway.bench import Run, nginx, parse
+from bedplate.gateway.bench import Run, nginx
 from bedplate.ports import free_port
 
 KEY = "of-this-run-only"
@@ -33,8 +35,8 @@ MOST = 10**9
 
 @dataclass(frozen=True)
 class Result:
-    """Medians over all pairs, milliseconds; ``added_…`` is the median of the pairs' own differences, taken
-    with one client, so that it is the way through and not the wait for a core."""
+    """Medians over all pairs, milliseconds; ``added_ms`` is the difference of both medians with one client,
+    so that it is the way through and not the wait for a core."""
 
     pairs: int
     per_second: float
@@ -51,13 +53,41 @@ class Result:
         return asdict(self)
 
 
-def load(port: int, body: Path, requests: int, clients: int) -> Run:
-    """One run of ApacheBench."""
-    words = ["ab", "-q", "-k", "-n", str(requests), "-c", str(clients), "-p", str(body)]
-    words += ["-T", "application/json", "-H", f"Authorization: Bearer {KEY}"]
-    url = f"http://127.0.0.1:{port}/v1/chat/completions"
-    done = subprocess.run([*words, url], capture_output=True, text=True, check=False)
-    return parse(done.stdout + done.stderr)
+def load(port: int, content: bytes, requests: int, clients: int) -> Run:
+    """One run of a closed loop: each client asks again when it has its answer."""
+    return asyncio.run(_load(port, content, requests, clients))
+
+
+async def _load(port: int, content: bytes, requests: int, clients: int) -> Run:
+    times: list[float] = []
+    left, failed = iter(range(requests)), 0
+
+    async def client() -> None:
+        nonlocal failed
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        for _ in left:
+            begun = time.perf_counter()
+            writer.write(content)
+            head = await reader.readuntil(b"\r\n\r\n")
+            length = re.search(rb"(?i)content-length: (\d+)", head)
+            await reader.readexactly(int(length[1]) if length else 0)
+            times.append(1000 * (time.perf_counter() - begun))
+            failed += not head.startswith(b"HTTP/1.1 200")
+        writer.close()
+
+    begun = time.perf_counter()
+    await asyncio.gather(*(client() for _ in range(clients)))
+    seconds = time.perf_counter() - begun
+    cuts = quantiles(times, n=100)
+    return Run(len(times) / seconds, cuts[49], cuts[98], failed)
+
+
+def request() -> bytes:
+    """What is asked again and again."""
+    body = json.dumps(QUESTION).encode()
+    lines = ["POST /v1/chat/completions HTTP/1.1", "Host: api", f"Authorization: Bearer {KEY}"]
+    lines += ["Content-Type: application/json", f"Content-Length: {len(body)}"]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
 
 @contextmanager
@@ -77,8 +107,7 @@ def gateway(folder: Path, port: int) -> Iterator[Lab]:
 
 def bench(folder: Path, pairs: int, requests: int, clients: int) -> Result:
     """Pairs of runs, through the gateway and direct in turn. Raises BedplateError."""
-    body, behind = folder / "question.json", free_port()
-    body.write_text(json.dumps(QUESTION))
+    body, behind = request(), free_port()
     text = BEHIND.format(folder=folder / "behind", port=behind, answer=json.dumps(ANSWER))
     with nginx(folder / "behind", text), gateway(folder / "gateway", behind) as lab:
         ours = lab.replicas[0].port
@@ -89,7 +118,7 @@ def bench(folder: Path, pairs: int, requests: int, clients: int) -> Result:
             seen = {port: load(port, body, requests, clients) for port in order}
             runs.append((seen[ours], seen[behind]))
             few = {port: load(port, body, max(50, requests // 5), 1) for port in order}
-            alone.append(1000 / few[ours].per_second - 1000 / few[behind].per_second)
+            alone.append(few[ours].p50 - few[behind].p50)
     return _result(runs, alone)
 
 
