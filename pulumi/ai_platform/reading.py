@@ -40,7 +40,6 @@ from ai_platform.settings import (
 from bedplate import paths
 from bedplate.capacity.fit import Layout
 from bedplate.capacity.models import Model, gpus, models
-from bedplate.errors import BadInput, Finding
 from bedplate.inventory import Inventory, Vars
 from bedplate.units import parse_bytes
 
@@ -281,16 +280,3 @@ def _file(inventory: Inventory) -> str:
     """Where a person finds the ``platform_`` variables of this environment."""
     path = inventory.path.resolve() / "group_vars/all/platform.yml"
     return str(path.relative_to(paths.ROOT) if path.is_relative_to(paths.ROOT) else path)
-
-
-def missing_secret(environment: str, name: str) -> BadInput:
-    """What the program says when a stack has no value for a secret that a component needs."""
-    return BadInput(
-        Finding(
-            f"pulumi/Pulumi.{environment}.yaml",
-            f"bedplate:{name}",
-            "",
-            "the stack has no such secret",
-            f"run `bedplate secrets -i inventories/{environment}`, which makes what is missing",
-        )
-    )
