@@ -31,9 +31,15 @@ SUFFIXES = {
     "ms": "ms",
     "s": "s",
     "reqps": "/s",
+    "cps": "/s",
     "iops": "io/s",
     "rotmhz": "MHz",
+    "decmbytes": "MB",
+    "MBs": "MB/s",
+    "short": "",
 }
+SCALED = ("percent", "percentunit", "bytes", "Bps")  # units that `written` converts
+HOUR, DAY = 3600, 86400
 SMALL = 0.01
 
 
@@ -74,15 +80,22 @@ def written(value: float, unit: str) -> str:
         return "no value"
     if math.isinf(value):
         return "∞" if value > 0 else "-∞"
-    if unit in ("percent", "percentunit"):
+    if unit.startswith("percent"):
         return f"{value * (100 if unit == 'percentunit' else 1):.4g} %"
     if unit in ("bytes", "Bps"):
         shown = _stepped(value, 1024, STEPS_1024)
         return (shown if shown[-1] == "i" else f"{shown} ") + ("B/s" if unit == "Bps" else "B")
-    if unit == "s" and 0 < abs(value) < 1:
-        return f"{value * 1000:.3g} ms"
+    if unit == "s":
+        return _seconds(value)
     suffix = SUFFIXES.get(unit, "")
     return _stepped(value, 1000, STEPS_1000) + (f" {suffix}" if suffix else "")
+
+
+def _seconds(value: float) -> str:
+    for least, name in ((DAY, "d"), (HOUR, "h"), (1, "s")):
+        if abs(value) >= least:
+            return f"{value / least:.4g} {name}"
+    return f"{value * 1000:.3g} ms" if value else "0 s"
 
 
 def colour(panel: Panel, value: float) -> str:

@@ -21,6 +21,9 @@ SPAN = Span(1_700_000_000, 1_700_003_600)
         (12, "Bps", "12 B/s"),
         (0.2, "s", "200 ms"),
         (90, "s", "90 s"),
+        (7200, "s", "2 h"),
+        (172800, "s", "2 d"),
+        (81559, "decmbytes", "81.56k MB"),
         (1_200_000, "short", "1.2M"),
         (700, "watt", "700 W"),
         (float("nan"), "short", "no value"),
@@ -55,6 +58,11 @@ def test_every_kind_of_panel_is_drawn_and_none_is_left_out(tmp_path: Path) -> No
     assert drawn.read_bytes().startswith(b"\x89PNG")
     assert drawn.stat().st_size > 5000
     assert {panel.kind for board in dashboards.every() for panel in board.panels} == {p.kind for p in kinds}
+
+
+def test_every_unit_is_known() -> None:
+    used = {panel.unit for board in dashboards.every() for panel in board.panels}
+    assert used <= {*pictures.SUFFIXES, *pictures.SCALED}
 
 
 def test_where_no_prometheus_answers_it_is_said() -> None:
