@@ -1,4 +1,4 @@
-"""`bedplate api`, short: figures come out and nothing fails; a key is shown once, its hash is what is kept."""
+"""`bedplate api`, short: figures come out and nothing fails; a key is shown once, its hash is kept."""
 
 import hashlib
 import json
