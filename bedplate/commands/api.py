@@ -59,7 +59,7 @@ def bench(  # noqa: PLR0917 - options of a command, given by name
         ("p50", "half of all answers come within, at full load", found.p50_ms, "ms", ""),
         ("p99", "99 of 100 answers come within, at full load", found.p99_ms, "ms", ""),
         ("p99_direct", "99 of 100 answers without it, same run", found.direct_p99_ms, "ms", ""),
-        ("added", "what the gateway adds to a request, one at a time", round(found.added_ms, 2), "ms", ""),
+        ("added", "what the gateway adds to a request, one at a time", found.added_ms, "ms", ""),
         ("failed", "requests that failed under full load", found.failed, "requests", "== 0"),
     ]
     for name, claim, value, unit, goal in claims if record else ():
@@ -67,7 +67,7 @@ def bench(  # noqa: PLR0917 - options of a command, given by name
             environment_of(inventory),
             f"api.{name}",
             claim,
-            value,
+            round(value, 2),
             unit=unit,
             goal=goal,
             proved_on="program",
@@ -77,7 +77,7 @@ def bench(  # noqa: PLR0917 - options of a command, given by name
         print_json(found.as_dict())
         return
     for _, claim, value, unit, _ in claims:
-        out.print(f"{claim}: {value} {unit}", highlight=False)
+        out.print(f"{claim}: {value:.2f} {unit}", highlight=False)
 
 
 def register(app: typer.Typer) -> None:

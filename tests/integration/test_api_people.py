@@ -98,6 +98,7 @@ def test_a_person_uses_what_the_group_may_until_the_token_ends(lab: tuple[Lab, M
         "api.people",
         "a person with a token of Dex uses what the group's role may, until the token has expired",
         value=True,
+        goal="== 1",
         proved_on="program",
         command="pytest tests/integration/test_api_people.py",
     )
