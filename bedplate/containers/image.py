@@ -43,6 +43,7 @@ OFFERED = (
     "nftables",
     "nginx",
     "perftest",
+    "postgresql",
     "rclone",
     "rdma-core",
     "restic",
