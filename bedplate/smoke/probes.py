@@ -20,7 +20,8 @@ sys.path.append(str(paths.MODULE_UTILS))
 
 from model_store import sigv4
 
-OK, NO_CONTENT, UNAUTHORIZED, FORBIDDEN = 200, 204, 401, 403
+OK, NO_CONTENT, UNAUTHORIZED = 200, 204, 401
+REFUSAL = "X-Squid-Error: ERR_ACCESS_DENIED"
 KEY = "its key differs from the stack's: run `pulumi up`, which restarts what uses it"
 OPEN = "anybody who reaches it may use it: ask for a key again (pulumi up)"
 VARYING = 8  # length of a dimension that may have any
@@ -188,10 +189,12 @@ def proxy(address: Address, _: Known, target: Target) -> str:
         try:
             connection.connect((address.host, address.port))
             connection.sendall(f"GET {target.more['refused']} HTTP/1.0\r\n\r\n".encode())
-            line = connection.recv(64).split(b"\r\n")[0].decode(errors="replace")
+            answer = connection.recv(4096).decode(errors="replace")
         except OSError as error:
             raise Broken(f"no answer: {error}", PODS) from error
-    if f" {FORBIDDEN} " not in f"{line} ":
+    # A refusal of its own: what lies behind an address may refuse, too, once it is reached.
+    if REFUSAL not in answer:
+        line = answer.partition("\r\n")[0]
         raise Broken(f"{target.more['refused']} is answered with {line!r}", "its rules are not in force")
     return "the metadata address is refused"
 
