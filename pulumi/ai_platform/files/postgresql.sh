@@ -41,10 +41,15 @@ copy() {
 rejoin() { # it was the primary: what it has and the new one has not is given up, and said
   until primary_answers; do say "waiting for the primary, pod $PRIMARY"; sleep 2; done
   say "was the primary; going back to where pod $PRIMARY went on without it"
+  # Until its first checkpoint the new primary does not say that it went another way, and nothing would be given up.
+  ask "$PRIMARY" postgres CHECKPOINT
+  # After a crash pg_rewind recovers first, with the settings of this file only, and would let go of the log it needs.
+  echo "wal_keep_size = 1GB" >>"$PGDATA/postgresql.conf"
   if ! pg_rewind -D "$PGDATA" --source-server="$(source_of) dbname=postgres" -R >&2; then
     say "its volume cannot follow pod $PRIMARY any more: move it away and let the pod copy anew"
     exit 1
   fi
+  touch "$PGDATA/standby.signal" # not written where there was nothing to give up; without it, it would be a primary
 }
 take_over() { # runs beside the server. A primary that still answers takes no more writes and is waited for.
   until psql -X -q -h "$SOCKETS" -p "$PGPORT" -U postgres -d postgres -c 'SELECT 1' >/dev/null 2>&1; do sleep 1; done
@@ -64,7 +69,7 @@ take_over() { # runs beside the server. A primary that still answers takes no mo
     [ "$(psql -X -A -t -h "$SOCKETS" -p "$PGPORT" -U postgres -d postgres -c "$behind")" = t ] || break
     sleep 1
   done
-  psql -X -q -h "$SOCKETS" -p "$PGPORT" -U postgres -d postgres -c 'SELECT pg_promote()' >/dev/null
+  psql -X -q -h "$SOCKETS" -p "$PGPORT" -U postgres -d postgres -c 'SELECT pg_promote()' -c CHECKPOINT >/dev/null
   say "pod $me is the primary now"
 }
 
