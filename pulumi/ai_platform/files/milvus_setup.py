@@ -30,9 +30,9 @@ def password(user: str) -> str:
     return os.environ[f"PASSWORD_{user.upper()}"]
 
 
-def connect(address: str, user: str, secret: str, database: str = "") -> MilvusClient:
+def connect(address: str, user: str, word: str, database: str = "") -> MilvusClient:
     """A client that has been let in. One of Trouble where it was not."""
-    client = MilvusClient(uri=address, user=user, password=secret, db_name=database, timeout=ANSWER)
+    client = MilvusClient(uri=address, user=user, password=word, db_name=database, timeout=ANSWER)
     try:
         client.list_collections()
     except Trouble:
