@@ -36,6 +36,6 @@ def test_it_runs_at_every_boot_and_without_rights(host):
 
 
 def test_mounts_are_shown_as_they_are(host):
-    """A view of its own would show every file system as read-only. A container's own root is not shown at all."""
+    """A view of its own would show every file system as read-only. A container shows no root at all."""
     shown = host.check_output("systemctl show prometheus-node-exporter --property ProtectSystem,ProtectHome")
     assert set(shown.split()) == {"ProtectSystem=no", "ProtectHome=no"}
