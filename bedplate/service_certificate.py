@@ -1,5 +1,5 @@
-"""A key and a certificate for a service inside the cluster. The certificate vouches for itself: clients are given
-it and trust nothing else, so there is no authority whose key could be lost."""
+"""A key and a certificate for a service inside the cluster. The certificate vouches for itself: clients are
+given it and trust nothing else, so there is no authority whose key could be lost."""
 
 import datetime
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ SKEW = datetime.timedelta(minutes=5)
 
 
 def bundle(names: Sequence[str], *, life: datetime.timedelta = LIFE) -> str:
-    """PEM: the private key (PKCS #8), then the certificate, for these DNS names (``*.`` stands for one label)."""
+    """PEM: the private key (PKCS #8), then the certificate, for these DNS names (``*.``: any one label)."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
     now = datetime.datetime.now(datetime.UTC)

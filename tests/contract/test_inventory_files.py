@@ -38,7 +38,7 @@ def test_hosts_of_an_environment_are_told_from_those_of_others(environment: str)
 def test_common_is_flat_and_plain(file: str) -> None:
     text = (paths.COMMON / file).read_text()
     assert not re.search(r"\{\{|\{%|!vault", text)
-    prefixes = ("version_", "port_", "path_", "compatibility_", "catalogue_", "monitoring_")
+    prefixes = ("version_", "port_", "path_", "compatibility_", "catalogue_", "monitoring_", "logs_")
     assert [name for name in COMMON[file] if not name.startswith(prefixes)] == []
 
 

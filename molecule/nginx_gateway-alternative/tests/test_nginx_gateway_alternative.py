@@ -54,7 +54,7 @@ UNTIL = "for try in $(seq 40); do if {}; then exit 0; fi; sleep 0.5; done; exit 
 
 
 def test_keepalived_accepts_its_configuration_and_holds_the_address(host):
-    # In a unit of its own: after the test it ends the processes around it, the shell that called it among them.
+    # In a unit of its own: after the test it ends the processes around it, the calling shell among them.
     tested = "keepalived --config-test --use-file=/etc/keepalived/keepalived.conf"
     host.check_output(f"systemd-run --wait --quiet {tested}")
     host.check_output(UNTIL.format(HAS))
