@@ -123,7 +123,7 @@ def test_records_stand_on_the_page() -> None:
         "runs.jsonl line 3",
     ):
         assert fact in text
-    assert "No record yet about: kubernetes, gpu" in text
+    assert "No record yet about: api, kubernetes, gpu" in text
 
 
 def hostile(value: Any) -> Any:
