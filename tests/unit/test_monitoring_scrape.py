@@ -13,7 +13,16 @@ from tests import inventory_samples as samples
 
 ENVIRONMENTS = ("lab", "staging", "production")
 # Components that bring their own label bedplate.io/metrics, and what Prometheus knows by itself.
-LABELLED = {"milvus", "seaweedfs", "postgres", "valkey", "gateway", "log-collector", "elasticsearch", "argocd"}
+LABELLED = {
+    "milvus",
+    "seaweedfs",
+    "postgres",
+    "valkey",
+    "gateway",
+    "log-collector",
+    "elasticsearch",
+    "argocd",
+}
 
 
 def jobs(environment: str) -> dict[str, dict[str, Any]]:
