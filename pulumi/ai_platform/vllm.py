@@ -81,7 +81,7 @@ class Vllm(pulumi.ComponentResource):
         """One after another, so that a change leaves the other groups answering while one starts again."""
         settings, made = self._args.settings, list[pulumi.Resource]()
         for replica in range(service.replicas):
-            create(render.headless(service, replica), self._opts())
+            create(render.headless(service, replica, settings.ports["vllm_group"]), self._opts())
             manifest = render.group(service, settings, replica, self._generation)
             together = {"replace_on_changes": ["spec.template"], "delete_before_replace": True}
             options = self._opts(*self._common, *made, **together, **_patience(service, settings))

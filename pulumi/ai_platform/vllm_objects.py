@@ -16,7 +16,6 @@ USER, GROUP = 2000, 0  # the image's own user; its files belong to group 0
 HOME = "/home/vllm"
 DRAIN_SECONDS = 300
 GRACE_SECONDS = DRAIN_SECONDS + 30
-MASTER_PORT = 29501
 POD_INDEX = "apps.kubernetes.io/pod-index"
 
 
@@ -197,7 +196,7 @@ def _container(service: VllmService, settings: Settings, size: sizing.PodSize, g
     if group:
         command = ["python3", f"{pods.SCRIPTS_PATH}/group.py", "start"]
         health = {"exec": {"command": ["python3", f"{pods.SCRIPTS_PATH}/group.py", "alive"]}}
-        env = env + _rank(service, group, port)
+        env = env + _rank(service, group, settings)
     rdma = {names.RDMA_RESOURCE: 1} if service.multi_host and service.nodes.fabric != "ethernet" else None
     drain = ["python3", f"{pods.SCRIPTS_PATH}/drain.py", str(port), str(DRAIN_SECONDS)]
     return {
@@ -222,15 +221,15 @@ def _container(service: VllmService, settings: Settings, size: sizing.PodSize, g
     }
 
 
-def _rank(service: VllmService, group: str, port: int) -> list[Manifest]:
+def _rank(service: VllmService, group: str, settings: Settings) -> list[Manifest]:
     """What group.py reads: this pod's rank, the group's size and its first member's name."""
     master = f"{group}-0.{group}.{namespace_of(service)}.svc"
     rank = {"fieldRef": {"fieldPath": f"metadata.labels['{POD_INDEX}']"}}
     plain = {
         "GROUP_NODES": str(service.layout.pipeline),
         "GROUP_MASTER": master,
-        "GROUP_PORT": str(MASTER_PORT),
-        "HTTP_PORT": str(port),
+        "GROUP_PORT": str(settings.ports["vllm_group"]),
+        "HTTP_PORT": str(settings.ports["vllm"]),
     }
     return [
         {"name": "GROUP_RANK", "valueFrom": rank},
@@ -251,7 +250,7 @@ def service(served: VllmService, port: int) -> Manifest:
     }
 
 
-def headless(served: VllmService, replica: int) -> Manifest:
+def headless(served: VllmService, replica: int, port: int) -> Manifest:
     """Names of a group's pods, known before they are ready: ranks have to meet in order to become ready."""
     return {
         "apiVersion": "v1",
@@ -261,7 +260,7 @@ def headless(served: VllmService, replica: int) -> Manifest:
             "clusterIP": "None",
             "publishNotReadyAddresses": True,
             "selector": names.selector(APP, served.name) | {"bedplate.io/group": str(replica)},
-            "ports": [{"name": "group", "port": MASTER_PORT}],
+            "ports": [{"name": "group", "port": port}],
         },
     }
 

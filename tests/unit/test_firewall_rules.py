@@ -200,7 +200,9 @@ def test_an_untagged_network_on_a_bond_is_the_bond():
 
 
 def test_the_defaults_of_the_role_name_ports_that_exist():
-    defaults = yaml.safe_load((paths.ROLES / "firewall/defaults/main.yml").read_text())
+    text = (paths.ROLES / "firewall/defaults/main.yml").read_text()
+    pods = yaml.safe_load((paths.COMMON / "nodes.yml").read_text())["catalogue_pod_range"]
+    defaults = yaml.safe_load(text.replace("{{ catalogue_pod_range }}", pods))
     ports = yaml.safe_load((paths.COMMON / "ports.yml").read_text())
     usual = {"trusted": [], "forward": [], "log_per_minute": 10, "session": None}
     allowed = policy(ZONES, defaults["firewall_rules"], ports, **usual)

@@ -114,7 +114,7 @@ def test_a_group_of_hosts() -> None:
 def test_only_the_leader_of_a_group_is_addressed() -> None:
     service, settings = served(**R1)
     assert vllm_objects.service(service, 8000)["spec"]["selector"]["apps.kubernetes.io/pod-index"] == "0"
-    headless = vllm_objects.headless(service, 0)["spec"]
+    headless = vllm_objects.headless(service, 0, 29501)["spec"]
     assert (headless["clusterIP"], headless["publishNotReadyAddresses"]) == ("None", True)
     template = vllm_objects.group(service, settings, 0, "0")["spec"]["template"]
     assert headless["selector"].items() <= template["metadata"]["labels"].items()
