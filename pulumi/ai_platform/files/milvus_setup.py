@@ -41,8 +41,16 @@ def connect(address: str, user: str, word: str, database: str = "") -> MilvusCli
     return client
 
 
-def refused(error: Exception) -> bool:
-    """True where Milvus is there and does not know this password."""
+def refused(error: BaseException) -> bool:
+    """True where Milvus is there and does not know this password. The client says of that, too, that the
+    server may be unavailable: only what was raised first tells them apart."""
+    seen: list[BaseException] = []
+    one: BaseException | None = error
+    while one is not None and one not in seen:  # the client raises errors from themselves
+        if isinstance(one, grpc.RpcError) and one.code() is grpc.StatusCode.UNAUTHENTICATED:
+            return True
+        seen.append(one)
+        one = one.__cause__ or one.__context__
     text = str(error).lower()
     return "auth" in text or "password" in text
 
