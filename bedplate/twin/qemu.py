@@ -45,7 +45,8 @@ def accelerate(accelerator: str) -> list[str]:
     """Accelerator and the best processor that it offers."""
     if accelerator == "kvm":
         return ["-accel", "kvm", "-cpu", "host"]
-    return ["-accel", "tcg,thread=multi,tb-size=256", "-cpu", "max,-svm"]
+    # A control plane's programs fill 256 MiB of translated code every few seconds, and then all of it is thrown away.
+    return ["-accel", "tcg,thread=multi,tb-size=1024", "-cpu", "max,-svm"]
 
 
 def disk_file(machine: Machine, disk: Disk) -> str:
