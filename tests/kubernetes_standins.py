@@ -43,9 +43,29 @@ case "$*" in
     case "$*" in *dry-run*) ;; *) touch /var/lib/stand-in/applied ;; esac ;;
 esac
 """
+# One member, which answers.
+ETCDCTL = r"""#!/bin/sh
+case "$*" in
+  *"member list"*) echo '{"members":[{"ID":1,"name":"stand-in","clientURLs":["https://127.0.0.1:2379"]}]}' ;;
+  *"endpoint health"*) echo '[{"endpoint":"https://127.0.0.1:2379","health":true}]' ;;
+esac
+"""
+# It answers as the API server does before a request is judged.
+API_SERVER = """
+import http.server, ssl, sys
+class Answer(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        well = self.path in ("/livez", "/readyz")
+        self.send_response(200 if well else 401); self.end_headers(); self.wfile.write(b"ok")
+    def log_message(self, *words): pass
+server = http.server.ThreadingHTTPServer((sys.argv[1], int(sys.argv[2])), Answer)
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER); context.load_cert_chain(sys.argv[3])
+server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+server.serve_forever()
+"""
 SLEEP = "#!/bin/sh\nexec sleep infinity\n"
 NODE = {"kubelet": SLEEP, "kubeadm": KUBEADM, "kubectl": KUBECTL}
-ETCD = {"etcdctl": SLEEP, "etcdutl": SLEEP}
+ETCD = {"etcdctl": ETCDCTL, "etcdutl": SLEEP}
 
 
 def make(folder: Path) -> None:
@@ -62,6 +82,7 @@ def make(folder: Path) -> None:
             "kubernetes": archive(folder / f"v{kubernetes}" / "kubernetes-node-linux-amd64.tar.gz", node),
             "etcd": archive(folder / f"v{etcd}" / f"etcd-v{etcd}-linux-amd64.tar.gz", clients),
         }
+    (folder / "api_server.py").write_text(API_SERVER)
     (folder / "digests.json").write_text(json.dumps(digests))
 
 

@@ -17,7 +17,7 @@ Network = IPv4Network | IPv6Network
 
 
 @cache
-def _network(text: str) -> Network | None:
+def subnet_of(text: str) -> Network | None:
     """A subnet, or None where it is not one (the rule ``subnets`` says so)."""
     try:
         return ip_network(text, strict=False)
@@ -26,7 +26,7 @@ def _network(text: str) -> Network | None:
 
 
 @cache
-def _address(text: str) -> Address | None:
+def address_of(text: str) -> Address | None:
     try:
         return ip_address(text)
     except ValueError:
@@ -37,7 +37,7 @@ def _address(text: str) -> Address | None:
 def subnets(site_networks: Sequence[Data]) -> Iterator[Problem]:
     """Each subnet is one, and no two overlap."""
     for index, network in enumerate(site_networks):
-        subnet = _network(network["subnet"])
+        subnet = subnet_of(network["subnet"])
         if subnet is None:
             yield Problem(
                 ("site_networks", index, "subnet"), "there is no such subnet", "write it like 10.20.0.0/24"
@@ -46,7 +46,7 @@ def subnets(site_networks: Sequence[Data]) -> Iterator[Problem]:
             why = "this is an address in a subnet, not the subnet"
             yield Problem(("site_networks", index, "subnet"), why, f"write {subnet}")
     for (_, first), (index, second) in combinations(enumerate(site_networks), 2):
-        one, two = _network(first["subnet"]), _network(second["subnet"])
+        one, two = subnet_of(first["subnet"]), subnet_of(second["subnet"])
         if one and two and one.version == two.version and one.overlaps(two):
             why = f"it overlaps {first['name']} ({first['subnet']})"
             remedy = "give each network a subnet of its own"
@@ -69,7 +69,7 @@ def network_names(site_networks: Sequence[Data]) -> Iterator[Problem]:
 def gateways(site_networks: Sequence[Data]) -> Iterator[Problem]:
     """A gateway is a host address of its network."""
     for index, network in enumerate(site_networks):
-        subnet = _network(network["subnet"])
+        subnet = subnet_of(network["subnet"])
         if "gateway" in network and subnet:
             key = ("site_networks", index, "gateway")
             yield from _inside(key, network["gateway"], subnet, network["name"])
@@ -182,7 +182,7 @@ def addresses(vlan_network_addresses: Data, site_networks: Sequence[Data]) -> It
         if name not in networks:
             yield Problem(key, f"site_networks has no network {name}", choose(name, networks))
             continue
-        subnet = _network(networks[name]["subnet"])
+        subnet = subnet_of(networks[name]["subnet"])
         if subnet is None:
             continue
         yield from _inside(key, str(text), subnet, name)
@@ -213,7 +213,7 @@ def addresses_once(view: View) -> Iterator[Problem]:
     owners: dict[Address, str] = {}
     for host, mine in view.each("vlan_network_addresses"):
         for name, text in mine.items():
-            address = _address(str(text))
+            address = address_of(str(text))
             if address is None:
                 continue
             if address in owners:
@@ -241,7 +241,7 @@ def macs_once(view: View) -> Iterator[Problem]:
 
 def _inside(key: tuple[str | int, ...], text: str, subnet: Network, name: str) -> Iterator[Problem]:
     """The address is one, and a host of the subnet."""
-    address = _address(text)
+    address = address_of(text)
     example = f"write one like {next(subnet.hosts(), subnet.network_address)}"
     if address is None:
         yield Problem(key, "this is not an IP address", example, text)

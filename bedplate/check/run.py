@@ -14,6 +14,7 @@ from bedplate.check import (  # noqa: F401  the rules register themselves
     gateway,
     gpu_policy,
     hosts,
+    kubernetes,
     models,
     names,
     network,

@@ -34,6 +34,7 @@ OFFERED = (
     "conntrack",
     "containernetworking-plugins",
     "ethtool",
+    "haproxy",
     "ibverbs-utils",
     "infiniband-diags",
     "keepalived",

@@ -13,7 +13,8 @@ Data = dict[str, Any]
 Files = dict[str, "File"]
 
 _SHORT = {"control_plane": "ctl", "gateways": "gw", "gpu_nodes": "gpu", "storage_nodes": "sto"}
-_FIRST_ADDRESS = 10  # the first nine are left to gateways and switches
+_FIRST_ADDRESS = 10  # the first nine are left to gateways, switches, and the address of the cluster's API
+_API_ADDRESS = 9
 _RACK_UNITS = 40
 _HEIGHTS = {"gpu_nodes": 8, "storage_nodes": 2}
 _TIERS = {"nvme": "hot", "ssd": "warm", "hdd": "cold"}
@@ -51,6 +52,12 @@ def files(answers: Answers) -> Files:
         made[f"group_vars/{group}/hardware.yml"] = File("What all of them have.", _shared_hardware(kind))
         if kind.disks:
             made[f"group_vars/{group}/storage_tiers.yml"] = File("", {"storage_tiers": list(_tiers(kind))})
+    if answers.machines["control_plane"].count > 1:
+        address = str(ip_network(answers.cluster.subnet)[_API_ADDRESS])
+        made["group_vars/control_plane/kubernetes.yml"] = File(
+            "One of them has this address at a time; the API is found there.",
+            {"kubernetes_control_plane_shared": {"address": address}},
+        )
     for number, (name, group, index) in enumerate(hosts):
         hardware = _hardware(answers.machines[group], number)
         hardware["hardware_rack"] = _place(group, index)

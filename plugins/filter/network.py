@@ -1,6 +1,8 @@
-"""Filters about networks: `network_peers`, hosts to ask; `zone_interfaces`, devices of each zone."""
+"""Filters about networks: `network_peers`, hosts to ask; `zone_interfaces`, devices of each zone;
+`network_of`, the network that an address lies in."""
 
 from collections.abc import Iterable, Mapping
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 LOOK_AT = 16  # hosts; the inventory of thousands is not read for two addresses
@@ -52,9 +54,21 @@ def zone_interfaces(
     return zones
 
 
+def network_of(networks: Iterable[dict[str, Any]], address: str) -> dict[str, Any]:
+    """The network of the site that ``address`` lies in. Raises ValueError when it lies in none."""
+    for network in networks:
+        if ip_address(address) in ip_network(network["subnet"]):
+            return network
+    raise ValueError(f"{address} is in no network of site_networks")
+
+
 class FilterModule:
     """What Ansible loads."""
 
     def filters(self) -> dict[str, Any]:
         """The filters of this file by name."""
-        return {"network_peers": network_peers, "zone_interfaces": zone_interfaces}
+        return {
+            "network_of": network_of,
+            "network_peers": network_peers,
+            "zone_interfaces": zone_interfaces,
+        }

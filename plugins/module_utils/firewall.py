@@ -16,6 +16,7 @@ TABLE = "inet bedplate"
 PRIORITY = -10
 PROTOCOLS = ("tcp", "udp", "sctp")
 PORTS = range(1, 65536)
+PORTLESS = {"vrrp": 112}  # IP protocols without ports (IANA): keepalived's announcements
 PREFIX = "bedplate"
 STANDARD_ZONES = ("management", "compute", "business", "storage")  # the defaults speak of all of them
 # What IP itself needs to work (RFC 4890 for IPv6: neighbours, packet too big), and ping.
@@ -28,7 +29,8 @@ ICMPV6 = (
 
 @dataclass(frozen=True)
 class Service:
-    """One service that a zone may reach: ``low`` to ``high``, from ``sources`` (empty: from everywhere)."""
+    """One service that a zone may reach: ``low`` to ``high`` (0 where the protocol has no ports), from
+    ``sources`` (empty: from everywhere)."""
 
     name: str
     protocol: str
@@ -104,10 +106,13 @@ def _unknown_zone(variable: str, zone: str, zones: dict[str, list[str]]) -> list
 def _services(zone: str, entry: Any, ports: dict[str, int], wrong: list[str]) -> list[Service]:
     """``ssh``, or ``{port: ssh, protocol: tcp, from: [10.0.0.0/8]}`` with a name, a number or a range."""
     data = entry if isinstance(entry, dict) else {"port": entry}
-    word, protocol = str(data.get("port", "")), data.get("protocol", "tcp")
+    protocol = data.get("protocol", "tcp")
+    word = str(data.get("port", protocol if protocol in PORTLESS else ""))
     where = f"firewall_rules.{zone}: {word}"
+    if protocol in PORTLESS:
+        return [Service(word, str(protocol), 0, 0, tuple(_networks(where, data, wrong)))]
     if protocol not in PROTOCOLS:
-        wrong.append(f"{where}: protocol {protocol} is not one of {', '.join(PROTOCOLS)}")
+        wrong.append(f"{where}: protocol {protocol} is not one of {', '.join([*PROTOCOLS, *PORTLESS])}")
         return []
     number = ports.get(f"port_{word}")
     low, _, high = (str(number) if number is not None else word).partition("-")
@@ -120,13 +125,17 @@ def _services(zone: str, entry: Any, ports: dict[str, int], wrong: list[str]) ->
     if first not in PORTS or last not in PORTS or first > last:
         wrong.append(f"{where}: a port is a number from 1 to 65535, a range goes from low to high")
         return []
+    return [Service(word, str(protocol), first, last, tuple(_networks(where, data, wrong)))]
+
+
+def _networks(where: str, data: Any, wrong: list[str]) -> list[str]:
     sources: list[str] = []
     for source in data.get("from") or []:
         try:
             sources.append(str(ip_network(source)))
         except ValueError as error:
             wrong.append(f"{where}: {error}; write a network in CIDR notation")
-    return [Service(word, str(protocol), first, last, tuple(sources))]
+    return sources
 
 
 def admits(allowed: Policy, session: Session) -> bool:
@@ -201,7 +210,8 @@ def _input(allowed: Policy) -> list[str]:
 
 def _accept(zone: str, interfaces: tuple[str, ...], service: Service) -> list[str]:
     port = str(service.low) if service.low == service.high else f"{service.low}-{service.high}"
-    what, comment = f"{service.protocol} dport {port}", _quoted(f"{zone}: {service.name}")
+    what = f"{service.protocol} dport {port}" if port != "0" else f"meta l4proto {PORTLESS[service.protocol]}"
+    comment = _quoted(f"{zone}: {service.name}")
     by_version = [tuple(s for s in service.sources if (":" in s) == six) for six in (False, True)]
     return [
         f"iifname {_names(interfaces)} {_source(sources)}{what} accept comment {comment}"

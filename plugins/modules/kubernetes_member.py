@@ -15,6 +15,8 @@ options:
   config: {description: Configuration of kubeadm, type: str, required: true}
   discovery: {description: Kubeconfig by which a joining host finds the cluster, type: str}
   state: {description: Folder of the marks, type: path, required: true}
+  known: {description: "Whether the cluster has the host as a node, where that was asked", type: bool}
+  authority: {description: "Certificate of that cluster's authority", type: str}
 author: [Bedplate]
 """
 
@@ -36,7 +38,7 @@ import tempfile
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.kubernetes_member import REMNANTS, Host, plan
+from ansible.module_utils.kubernetes_member import REMNANTS, SECRETS, Host, meaning, plan
 
 RUN = Path("/run/bedplate")
 LINES = 25  # of kubeadm's last words
@@ -45,13 +47,19 @@ ARGUMENTS = {
     "config": {"type": "str", "required": True, "no_log": True},
     "discovery": {"type": "str", "no_log": True},
     "state": {"type": "path", "required": True},
+    "known": {"type": "bool"},
+    "authority": {"type": "str"},
 }
+AUTHORITY = Path("/etc/kubernetes/pki/ca.crt")
 
 
-def observe(state):
+def observe(params):
     """The host as it is."""
+    state = Path(params["state"])
     remnants = tuple(path for path in REMNANTS if Path(path).exists())
-    return Host((state / "begun").exists(), (state / "done").exists(), remnants)
+    trusted = AUTHORITY.read_text().strip() if AUTHORITY.exists() else ""
+    same = trusted == (params["authority"] or trusted).strip()
+    return Host((state / "begun").exists(), (state / "done").exists(), remnants, params["known"], same)
 
 
 def mark(path):
@@ -69,7 +77,10 @@ def kubeadm(module, *words):
     code, out, err = module.run_command(["kubeadm", *words])
     if code != 0:
         said = "\n".join((out + err).strip().splitlines()[-LINES:])
-        module.fail_json(msg=f"kubeadm {words[0]} ended with {code}:\n{said}", plan=[])
+        means = meaning(said)
+        module.fail_json(
+            msg=f"{means and means + '. '}kubeadm {words[0]} ended with {code}:\n{said}", plan=[]
+        )
 
 
 def run(module):
@@ -88,9 +99,11 @@ def run(module):
 def main():
     """Observe, plan, apply."""
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    for text in (module.params["config"], module.params["discovery"] or ""):
+        module.no_log_values.update(SECRETS.findall(text))
     state = Path(module.params["state"])
     os.umask(0o077)
-    steps, refusals = plan(observe(state))
+    steps, refusals = plan(observe(module.params))
     if refusals:
         module.fail_json(msg="Nothing was changed: " + "; ".join(refusals), plan=[])
     apply = {

@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -21,6 +21,7 @@ import pytest
 from bedplate import evidence
 from bedplate.gateway.lab import NAME, Lab
 from bedplate.gateway.render import rendered
+from tests.namespaces import ip, space, switch
 
 pytestmark = pytest.mark.skipif(
     os.geteuid() != 0 or not shutil.which("keepalived") or not shutil.which("nginx"),
@@ -47,10 +48,6 @@ while True:
     print(json.dumps([time.time(), status]), flush=True)
     time.sleep(max(0, 0.05 - (time.time() - begun)))
 """
-
-
-def ip(*words: str) -> None:
-    subprocess.run(["ip", *words], check=True)
 
 
 @dataclass
@@ -106,37 +103,6 @@ class Gateway:
         judge.write_text(rendered("gateway-well.j2", values))
         judge.chmod(0o755)
         (self.folder / "keepalived.conf").write_text(rendered("keepalived.conf.j2", values))
-
-
-@contextmanager
-def space(name: str, switch: str, address: str) -> Iterator[str]:
-    """A network namespace on the switch, with one address."""
-    made = f"bp-{os.getpid()}-{name}"
-    ip("netns", "add", made)
-    try:
-        ip("-n", switch, "link", "add", f"to-{name}", "type", "veth", "peer", "name", "net0", "netns", made)
-        ip("-n", switch, "link", "set", f"to-{name}", "master", "switch", "up")
-        for device in ("lo", "net0"):
-            ip("-n", made, "link", "set", device, "up")
-        ip("-n", made, "address", "add", f"{address}/24", "dev", "net0")
-        yield made
-    finally:
-        pids = subprocess.check_output(["ip", "netns", "pids", made], text=True).split()
-        for pid in pids:
-            subprocess.run(["kill", "-9", pid], check=False, capture_output=True)
-        ip("netns", "delete", made)
-
-
-@contextmanager
-def switch() -> Iterator[str]:
-    made = f"bp-{os.getpid()}-switch"
-    ip("netns", "add", made)
-    try:
-        ip("-n", made, "link", "add", "switch", "type", "bridge")
-        ip("-n", made, "link", "set", "switch", "up")
-        yield made
-    finally:
-        ip("netns", "delete", made)
 
 
 @dataclass

@@ -15,6 +15,7 @@ from tests.wrong_inventories import (
     gpus,
     hardware,
     hosts,
+    kubernetes,
     models,
     network,
     rdma,
@@ -37,6 +38,7 @@ CASES = [
         gateway,
         rdma,
         backup,
+        kubernetes,
         hosts,
         site,
     )

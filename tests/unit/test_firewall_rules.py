@@ -41,6 +41,10 @@ SERVICES = {
         [{"port": "roce", "protocol": "udp"}],
         ['iifname "mgmt0" udp dport 4791 accept comment "management: roce"'],
     ),
+    "a protocol without ports": (
+        [{"protocol": "vrrp"}],
+        ['iifname "mgmt0" meta l4proto 112 accept comment "management: vrrp"'],
+    ),
     "from somewhere": (
         [{"port": "ssh", "from": ["10.0.0.0/8"]}],
         ['iifname "mgmt0" ip saddr { 10.0.0.0/8 } tcp dport 22 accept comment "management: ssh"'],

@@ -7,7 +7,7 @@ import kubernetes_nodes
 import pytest
 from container_images import Archive, BadArchive, Import, Pin, Present, listed, read
 from container_images import plan as plan_images
-from kubernetes_member import REMNANTS, Host
+from kubernetes_member import REMNANTS, SECRETS, Host, meaning
 from kubernetes_member import plan as plan_member
 
 from tests import oci_archive
@@ -141,3 +141,39 @@ def test_a_node_as_wished_is_left_alone_with_what_others_put_there():
 def test_a_node_that_is_not_in_the_cluster_is_refused_and_nothing_is_patched():
     patches, (said,) = kubernetes_nodes.plan({"gpu1": WISH, "gpu2": WISH}, [node({}, [])])
     assert patches == [] and "gpu2" in said
+
+
+@pytest.mark.parametrize(
+    ("same", "says"),
+    [(True, "deleted it there"), (False, "a node of another cluster")],
+    ids=["deleted", "other"],
+)
+def test_a_node_that_its_cluster_does_not_know_is_refused(same, says):
+    steps, (said,) = plan_member(Host(begun=True, done=True, remnants=REMNANTS, known=False, same=same))
+    assert steps == [] and says in said and "playbooks/remove_node.yml" in said
+    assert plan_member(Host(begun=True, done=True, remnants=REMNANTS, known=True, same=same)) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("said", "means"),
+    [
+        (
+            "error: couldn't validate the identity of the API Server: Unauthorized",
+            "credentials: they were over",
+        ),
+        (
+            "tls: failed to verify certificate: x509: certificate signed by unknown authority",
+            "another cluster",
+        ),
+        ("dial tcp 10.0.0.1:6443: connect: connection refused", "the API was not reached"),
+        ('error downloading the secret: Secret "kubeadm-certs" was not found', "for two hours"),
+        ("[ERROR Port-10250]: Port 10250 is in use", ""),
+    ],
+)
+def test_what_kubeadm_says_is_put_in_words(said, means):
+    assert (means in meaning(said)) if means else meaning(said) == ""
+
+
+def test_secrets_of_the_configuration_are_known_as_such():
+    text = "tlsBootstrapToken: abc.def\n  certificateKey: 0123\nusers:\n - {user: {token: abc.def}}\n"
+    assert SECRETS.findall(text) == ["abc.def", "0123", "abc.def"]

@@ -1,7 +1,28 @@
 """A control plane with everything set."""
 
+import time
+
 import pytest
 import yaml
+
+ADDRESS = "10.20.0.100"
+ASK = (
+    "python3 -c \"import ssl,http.client as h; c=h.HTTPSConnection('10.20.0.100',8443,timeout=2,"
+    "context=ssl._create_unverified_context()); c.request('GET','/readyz'); print(c.getresponse().status)\""
+)
+
+
+def until(check, seconds):
+    """Seconds until it was true."""
+    begun = time.monotonic()
+    while not check():
+        assert time.monotonic() - begun < seconds
+        time.sleep(0.2)
+    return time.monotonic() - begun
+
+
+def holds(host):
+    return ADDRESS in host.check_output("ip -brief address show dev cluster0")
 
 
 @pytest.fixture(scope="module")
@@ -53,3 +74,22 @@ def test_snapshots_come_every_six_hours_and_a_week_of_them_stays(host):
     assert (
         "OnCalendar=*-*-* 00/6:00:00" in host.file("/etc/systemd/system/etcd-snapshot.timer").content_string
     )
+
+
+def test_the_api_answers_at_the_address_that_the_hosts_share(host):
+    until(lambda: holds(host), 20)
+    assert host.check_output(ASK) == "200"
+    assert host.service("haproxy").is_enabled and host.service("keepalived").is_enabled
+
+
+def test_the_address_goes_with_the_last_api_server_and_comes_back(host):
+    host.check_output("systemctl kill --signal=STOP api-server")
+    until(lambda: not holds(host), 20)
+    host.check_output("systemctl kill --signal=CONT api-server")
+    until(lambda: holds(host), 20)
+    assert host.check_output(ASK) == "200"
+
+
+def test_nobody_else_reaches_the_balancer_s_own_port(host):
+    listening = host.check_output("ss --listening --tcp --numeric --no-header")
+    assert "127.0.0.1:8082" in listening and "0.0.0.0:8443" not in listening
