@@ -73,7 +73,7 @@ class Exporter:
         lines = []
         for name, (quiet, loud) in self.series.items():
             value = loud if self.loud else quiet
-            if re.search(r"_total|_bucket|_us\{|_success\{|apisix_http_status", name):
+            if re.search(r"_total|_bucket|_us\{|_success\{|_rq_xx", name):
                 value = self.totals[name] = self.totals.get(name, 0.0) + value * passed
             lines.append(f"{name} {value}")
         return "\n".join([*lines, ""])

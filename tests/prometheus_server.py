@@ -33,7 +33,9 @@ SCRAPED = {
 VALUES: Mapping[str, Sequence[str]] = {
     "gpu": ("0", "1"),
     "le": ("0.1", "1", "500", "+Inf"),
-    "code": ("200", "401", "429", "503"),
+    "code": ("ok", "not_authenticated", "rate_limit_exceeded", "no_counters"),
+    "envoy_response_code_class": ("2", "5"),
+    "envoy_http_conn_manager_prefix": ("inside",),
     "finished_reason": ("stop", "error"),
     "mode": ("idle", "user"),
     "phase": ("rtt", "resolve"),
@@ -50,7 +52,7 @@ VALUES: Mapping[str, Sequence[str]] = {
     "severity": ("page", "ticket"),
     "sli": ("requests", "probes"),
 }
-JOBS = ("node", "dcgm", "vllm", "triton", "alertmanager")
+JOBS = ("node", "dcgm", "vllm", "triton", "gate", "alertmanager")
 
 
 def exposition(extra: Mapping[str, frozenset[str]]) -> str:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from bedplate.api import asked, bridge, routing
 from bedplate.api.accounts import Accounts
 from bedplate.api.asked import MODELS, Asked
-from bedplate.api.identity import Identity, identify
+from bedplate.api.identity import PERSON, Identity, identify
 from bedplate.api.policy import Policy, Served
 from bedplate.api.refused import Refused
 from bedplate.api.server import Answer, Request
@@ -26,13 +26,14 @@ REMEMBERED = 10_000  # refusals whose reasons wait for their line in the proxy's
 class Counters:
     """What Prometheus reads."""
 
-    decisions: dict[tuple[str, str], int] = field(default_factory=dict)
+    decisions: dict[tuple[str, str, str], int] = field(default_factory=dict)
     seconds: float = 0.0
     unsettled: int = 0
 
-    def count(self, model: str, code: str) -> None:
-        """One more decision."""
-        self.decisions[(model, code)] = self.decisions.get((model, code), 0) + 1
+    def count(self, model: str, consumer: str, code: str) -> None:
+        """One more decision. People are not told apart: there may be thousands."""
+        known = model, "" if consumer.startswith(PERSON) else consumer, code
+        self.decisions[known] = self.decisions.get(known, 0) + 1
 
 
 class Gate:
@@ -54,7 +55,7 @@ class Gate:
             ask, served = self._ask(operation, request, identity)
             model = ask.model
             answer = await self._allow(request, identity, ask, served)
-            self.counters.count(model, "ok")
+            self.counters.count(model, who, "ok")
             return answer
         except Refused as refusal:
             known = Refusal(who, operation, model, refusal.code)
@@ -117,7 +118,7 @@ class Gate:
         return Answer(200, {f"{MARK}{name}": value for name, value in told.items() if value} | left.headers)
 
     def _refuse(self, request: Request, known: Refusal, refusal: Refused) -> Answer:
-        self.counters.count(known.model, refusal.code)
+        self.counters.count(known.model, known.who, refusal.code)
         self.refusals[request.one("x-request-id")] = known
         if len(self.refusals) > REMEMBERED:
             self.refusals.popitem(last=False)

@@ -12,6 +12,7 @@ from bedplate.api.policy import Key, Policy, Role
 from bedplate.api.refused import Refused
 
 LONGEST_NAME = 128
+PERSON = "user:"  # before the names of people
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def _person(policy: Policy, payload: dict[str, Any]) -> Identity:
     groups = set(groups) if isinstance(groups, list) and all(isinstance(g, str) for g in groups) else set()
     for group, role in policy.groups.items():
         if group in groups:
-            return Identity(f"user:{name}", policy.roles[role])
+            return Identity(f"{PERSON}{name}", policy.roles[role])
     raise Refused(403, "no_role", "none of your groups may use models")
 
 

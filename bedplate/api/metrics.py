@@ -4,12 +4,12 @@ from bedplate.api.gate import Gate
 
 
 def render(gate: Gate) -> str:
-    """In Prometheus' text format. Models are those of the policy, never what a client wrote."""
+    """In Prometheus' text format. Models and consumers are those of the policy, never what a client wrote."""
     decisions = sorted(gate.counters.decisions.items())
     lines = ["# TYPE gateway_decisions_total counter"]
     lines += [
-        f'gateway_decisions_total{{model="{model}",code="{code}"}} {count}'
-        for (model, code), count in decisions
+        f'gateway_decisions_total{{model="{model}",consumer="{consumer}",code="{code}"}} {count}'
+        for (model, consumer, code), count in decisions
     ]
     lines += [
         "# TYPE gateway_decision_seconds_total counter",

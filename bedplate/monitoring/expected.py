@@ -51,6 +51,8 @@ def _services(shared: Vars) -> Iterator[Record]:
         for service in shared.get(f"platform_{server}", ()):
             replicas = service.get("replicas", 1 if server == "vllm" else 2)
             yield _expected(f"{server}_replicas", replicas, service=service["name"])
+    if "platform_api" in shared:
+        yield _expected("gateway_replicas", shared["platform_api"].get("replicas", 1))
 
 
 def _expected(what: str, number: int, **labels: str) -> Record:

@@ -49,6 +49,7 @@ def config(inventory: Inventory) -> dict[str, Any]:
             _hosts("etcd", inventory.members("control_plane"), shared["port_etcd_metrics"]),
             _kubelet(shared["port_kubelet"]),
             *(_pods(*row) for row in POD_JOBS),
+            *(_gateway(*row) for row in GATEWAY_JOBS),
             _labelled(),
             _named(STATE, [f"{STATE}.{NAMESPACE}.svc:{shared['port_kube_state_metrics']}"], honor=True),
             _named(PROMETHEUS, members(PROMETHEUS, PAIR, shared["port_prometheus"])),
@@ -130,6 +131,23 @@ def _pods(job: str, app: str, port: str, own: bool) -> Job:
     if own:
         return found | {"honor_labels": True, "relabel_configs": [*kept, _copy(f"{_POD}node_name", "node")]}
     return found | {"relabel_configs": [*kept, *_placed()]}
+
+
+# One port shows both programs of the API gateway: its proxy, and the gate that decides.
+GATEWAY_JOBS = (("gateway", "/stats/prometheus"), ("gate", "/metrics"))
+
+
+def _gateway(job: str, path: str) -> Job:
+    """Of the proxy's thousands of series those that somebody reads."""
+    kept = [_keep(_APP, "gateway"), _keep(f"{_POD}container_port_name", "metrics"), *_placed()]
+    read = sorted(metric.name for metric in metrics.known().values() if metric.exporter == job)
+    return {
+        "job_name": job,
+        "metrics_path": path,
+        "kubernetes_sd_configs": [{"role": "pod"}],
+        "relabel_configs": kept,
+        "metric_relabel_configs": [_keep("__name__", "|".join(read))],
+    }
 
 
 def _labelled() -> Job:

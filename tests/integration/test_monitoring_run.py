@@ -25,6 +25,7 @@ from tests.monitoring_run import Exporter, Program, Receiver, Target
 GPU, CTL = "lab-gpu1", "lab-ctl1"
 FIRST, GAP = "vllm:time_to_first_token_seconds_bucket", "vllm:inter_token_latency_seconds_bucket"
 SEARCH = 'milvus_proxy_sq_latency_bucket{query_type="search",le='
+REQUESTS = 'envoy_http_downstream_rq_xx{envoy_http_conn_manager_prefix="inside"'
 DISK = 'device="md127",fstype="xfs",mountpoint='
 # Exporter to series to (quiet, loud).
 MADE: dict[str, dict[str, tuple[float, float]]] = {
@@ -52,10 +53,9 @@ MADE: dict[str, dict[str, tuple[float, float]]] = {
         f'{SEARCH}"1000"}}': (100, 100),
         f'{SEARCH}"+Inf"}}': (100, 100),
     },
-    # Well below the limit of one route.
     "gateway": {
-        'apisix_http_status{code="200",route="chat"}': (100, 97),
-        'apisix_http_status{code="503",route="chat"}': (0, 3),
+        f'{REQUESTS},envoy_response_code_class="2"}}': (100, 97),
+        f'{REQUESTS},envoy_response_code_class="5"}}': (0, 3),
     },
     "disks": {
         **{f"node_filesystem_avail_bytes{{{DISK}{tier}}}": (50, 14) for tier in ('"/srv/hot"',)},

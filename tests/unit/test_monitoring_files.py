@@ -159,7 +159,7 @@ def test_the_command_writes_what_promtool_accepts(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["monitoring", "-i", "inventories/lab", "--to", str(tmp_path), "--json"])
     assert done.exit_code == 0, done.output
     said = json.loads(done.stdout)
-    assert said["alerts"] == 124
+    assert said["alerts"] == 129
     assert promtool.check_rules(sorted((tmp_path / "rules").glob("*.yml"))) == ""
     assert len(list((tmp_path / "dashboards").glob("*.json"))) == said["dashboards"]
     assert (tmp_path / "dcgm-counters.csv").is_file()

@@ -10,6 +10,8 @@ from bedplate.monitoring import promtool, render
 from tests import monitoring_tables as tables
 from tests.monitoring_mutants import faults
 
+REQUESTS = 'envoy_http_downstream_rq_xx{envoy_http_conn_manager_prefix="inside"'
+
 
 @pytest.fixture(scope="module")
 def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
@@ -51,8 +53,8 @@ def test_records_of_availability_count_errors_over_their_window(tmp_path: Path) 
     group = next(group for group in tables.groups() if group.name == "slo")
     (tmp_path / "slo.yml").write_text(render.document(group))
     samples = [
-        ({"sli": "requests"}, 'apisix_http_status{code="200"}', "0+990x80", 0.01),
-        ({"sli": "requests"}, 'apisix_http_status{code="503"}', "0+10x80", 0.01),
+        ({"sli": "requests"}, f'{REQUESTS},envoy_response_code_class="2"}}', "0+990x80", 0.01),
+        ({"sli": "requests"}, f'{REQUESTS},envoy_response_code_class="5"}}', "0+10x80", 0.01),
         ({"sli": "probes"}, 'probe_success{scope="gateway",instance="a"}', "1+0x80", 0.5),
         ({"sli": "probes"}, 'probe_success{scope="gateway",instance="b"}', "0+0x80", 0.5),
         ({"sli": "probes"}, 'probe_success{scope="site",instance="c"}', "0+0x80", 0.5),

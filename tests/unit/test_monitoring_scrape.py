@@ -18,7 +18,6 @@ LABELLED = {
     "seaweedfs",
     "postgres",
     "valkey",
-    "gateway",
     "log-collector",
     "elasticsearch",
     "argocd",
@@ -75,7 +74,7 @@ def test_every_exporter_has_a_job() -> None:
     assert exporters - set(jobs("production")) - {"scrape"} == LABELLED
 
 
-@pytest.mark.parametrize("job", ["vllm", "triton", "dcgm", "kubelet", "pods"])
+@pytest.mark.parametrize("job", ["vllm", "triton", "dcgm", "kubelet", "gateway", "gate", "pods"])
 def test_what_the_api_names_gets_the_hosts_name(job: str) -> None:
     targets = [rule.get("target_label") for rule in jobs("lab")[job]["relabel_configs"]]
     assert "node" in targets
@@ -95,6 +94,17 @@ def test_labels_of_pods_are_not_those_of_their_exporter() -> None:
 def test_of_kubelets_thousands_of_series_only_those_that_are_read_are_kept() -> None:
     [rule] = jobs("lab")["kubelet"]["metric_relabel_configs"]
     assert (rule["action"], rule["regex"]) == ("keep", "container_memory_working_set_bytes")
+
+
+def test_of_the_gateways_series_those_that_are_read_are_kept_of_both_programs() -> None:
+    found = jobs("lab")
+    assert {name: found[name]["metrics_path"] for name in ("gateway", "gate")} == {
+        "gateway": "/stats/prometheus",
+        "gate": "/metrics",
+    }
+    [proxy], [gate] = (found[name]["metric_relabel_configs"] for name in ("gateway", "gate"))
+    assert "envoy_http_downstream_rq_xx" in proxy["regex"].split("|")
+    assert "gateway_decisions_total" in gate["regex"].split("|")
 
 
 def test_probes_follow_the_inventory() -> None:

@@ -102,7 +102,7 @@ def test_every_rule_file_is_sent_and_mounted_where_prometheus_looks() -> None:
     assert wanted == [f"{mount['mountPath']}/*.yml"]
     maps = [source["configMap"]["name"] for source in volumes["rules"]["projected"]["sources"]]
     files = [name for found in maps for name in find(objects(), "ConfigMap", found)["data"]]
-    assert len(files) == len(set(files)) == 11
+    assert len(files) == len(set(files)) == 12
     assert "expected.yml" in files
 
 
@@ -152,7 +152,7 @@ def test_grafana_is_provisioned() -> None:
     host_name = source["url"].removeprefix("http://").split(".")[0]
     assert spec("Service", host_name)["sessionAffinity"] == "ClientIP"
     boards = find(objects(), "ConfigMap", volumes["boards"]["configMap"]["name"])["data"]
-    assert len(boards) == 8
+    assert len(boards) == 9
     [provider] = yaml.safe_load(config["dashboards.yml"])["providers"]
     mounts = spec("Deployment", "grafana")["template"]["spec"]["containers"][0]["volumeMounts"]
     assert provider["options"]["path"] in [mount["mountPath"] for mount in mounts]

@@ -1,6 +1,6 @@
 """Dashboards as code: panels are records, Grafana's JSON is rendered from them."""
 
-from bedplate.monitoring.dashboards import data, fabric, fleet, gpu_host, serving, slo, storage
+from bedplate.monitoring.dashboards import data, fabric, fleet, gateway, gpu_host, serving, slo, storage
 from bedplate.monitoring.dashboards.grafana import Dashboard, render
 
 __all__ = ["Dashboard", "every", "files"]
@@ -15,6 +15,7 @@ def every() -> tuple[Dashboard, ...]:
         serving.BOARD,
         storage.BOARD,
         slo.BOARD,
+        gateway.BOARD,
         data.MILVUS,
         data.BACKUPS,
     )

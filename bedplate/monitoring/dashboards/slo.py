@@ -1,6 +1,6 @@
-"""Availability against its promise, and the gateway that it is measured at."""
+"""Availability against its promise."""
 
-from bedplate.monitoring.dashboards.grafana import RATE, Dashboard, Panel, Query, lines, number
+from bedplate.monitoring.dashboards.grafana import Dashboard, Panel, Query, lines, number
 
 _PACE = "/ on () group_left () bedplate:slo_error_budget:ratio"
 
@@ -20,7 +20,7 @@ BOARD = Dashboard(
             "percentunit",
             width=6,
         ),
-        number("Requests a second", f"sum(rate(apisix_http_status[{RATE}]))", "reqps", width=6),
+        number("Requests a second", "bedplate:gateway_requests:rate5m", "reqps", width=6),
         number("Errors now", "max(bedplate:slo_errors:ratio_5m)", "percentunit", width=6),
         Panel(
             "Times the budget's pace",
@@ -37,25 +37,6 @@ BOARD = Dashboard(
                 for window in ("5m", "30m", "2h")
             ),
             "percentunit",
-        ),
-        lines("Answers by code", f"sum by (code) (rate(apisix_http_status[{RATE}]))", "{{code}}", "reqps"),
-        lines(
-            "Errors by route",
-            f'sum by (route) (rate(apisix_http_status{{code=~"5.."}}[{RATE}]))',
-            "{{route}}",
-            "reqps",
-        ),
-        lines(
-            "Over their limit",
-            f'sum by (consumer) (rate(apisix_http_status{{code="429"}}[{RATE}]))',
-            "{{consumer}}",
-            "reqps",
-        ),
-        lines(
-            "Time in the gateway, 99 %",
-            f"histogram_quantile(0.99, sum by (le, type) (rate(apisix_http_latency_bucket[{RATE}])))",
-            "{{type}}",
-            "ms",
         ),
         lines("Probes", "min by (instance, scope) (probe_success)", "{{scope}} {{instance}}"),
         lines("Time of probes", "max by (instance, scope) (probe_duration_seconds)", "{{instance}}", "s"),
