@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 
-from ai_platform import consumers, names
+from ai_platform import consumers, milvus_config, names
+from ai_platform.milvus_parts import MILVUS
 from ai_platform.namespaces import namespaces
 from ai_platform.settings import BackupItem, Settings
 
-# Models come from a mirror with their checksums and lie on every GPU host. A copy of Milvus' bucket without
-# what its metadata says of it restores nothing; its own tool writes both.
+# Models come from a mirror with their checksums and lie on every GPU host. Milvus' bucket restores nothing
+# without its metadata and its log: collections are read through Milvus itself.
 NOT_COPIED = ("models", "milvus")
 
 
@@ -17,7 +18,7 @@ def items(settings: Settings) -> tuple[BackupItem, ...]:
 
 
 def own(settings: Settings) -> Iterator[BackupItem]:
-    """Our databases, all of them in one item, and the bucket of each consumer that is here."""
+    """Our databases, all of them in one item, all of Milvus, and the bucket of each consumer that is here."""
     backup = consumers.consumer("backup")
     if settings.data:
         yield BackupItem(
@@ -26,6 +27,14 @@ def own(settings: Settings) -> Iterator[BackupItem]:
             address=consumers.endpoint(consumers.DATABASE, settings),
             access=consumers.secret_name(consumers.DATABASE, backup),
             peer=(names.DATA, consumers.DATABASE),
+        )
+    if settings.milvus:
+        yield BackupItem(
+            "milvus",
+            "milvus",
+            address=milvus_config.address(settings).removeprefix("http://"),
+            secret=milvus_config.PASSWORDS[milvus_config.BACKUP],
+            peer=(names.MILVUS, MILVUS),
         )
     if settings.object_store is None:
         return

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pulumi
 
-from ai_platform import consumers, names, pods, scripts
+from ai_platform import consumers, milvus_config, names, pods, scripts
 from ai_platform.manifest import Manifest
 from ai_platform.settings import BackupItem, Backups, ObjectStore, Settings
 from ai_platform.storage_objects import class_name
@@ -38,7 +38,9 @@ PASSWORD, CREDENTIAL = "backup-password", "backup-credential"
 REPOSITORY, KEPT = "backup-repository", "backup-kept"
 USER = 65534  # nobody has a line in every image's passwd, for which initdb asks
 PYTHON = "/usr/local"  # where Python's image has it, and looks for its library
-IMAGES = {"postgresql": "postgres"}  # what an item needs besides Python and restic
+IMAGES = {"postgresql": "postgres", "milvus": "knowledge"}  # what an item needs besides Python and restic
+NO_PYTHON = ("postgresql",)  # whose image lacks it
+PASSWORDS = {"postgresql": "PGPASSWORD", "milvus": "MILVUS_PASSWORD"}  # what their programs call it
 TRIES = 3
 SECONDS = {"run": 6 * 3600, "drill": 12 * 3600, "verify": 6 * 3600}
 KEEP_JOBS = 3 * 24 * 3600  # seconds in which somebody may read what a job said; then it is gone
@@ -49,7 +51,7 @@ TOOLS_ROOM = GIB
 def copied(item: BackupItem) -> list[tuple[str, str]]:
     """Images, and what of them is put beside our program."""
     restic = ("restic", "/usr/bin/restic")
-    return [("python", PYTHON), restic] if item.kind in IMAGES else [restic]
+    return [("python", PYTHON), restic] if item.kind in NO_PYTHON else [restic]
 
 
 def labels(item: str) -> dict[str, str]:
@@ -96,6 +98,8 @@ def words(item: BackupItem, store: ObjectStore | None) -> dict[str, object]:
     elif item.kind == "postgresql":
         host, _, port = item.address.rpartition(":")
         more = {"host": host, "port": int(port), "user": item.user}
+    elif item.kind == "milvus":
+        more = {"address": f"http://{item.address}", "user": milvus_config.BACKUP}
     elif item.kind == "bucket":
         assert store is not None  # refused before
         more = {"endpoint": store.endpoint, "bucket": item.bucket, "region": store.region}
@@ -277,7 +281,7 @@ class Jobs:
             found["env"].append({"name": "PGSSLROOTCERT", "value": f"{AUTHORITY}/{consumers.AUTHORITY}"})
         elif item.secret:
             password = {"secretKeyRef": {"name": KEPT, "key": item.secret}}
-            found["env"].append({"name": "PGPASSWORD", "valueFrom": password})
+            found["env"].append({"name": PASSWORDS[item.kind], "valueFrom": password})
         if item.kind == "bucket" and self._settings.object_store:
             found["envFrom"] = [{"secretRef": {"name": self._settings.object_store.secret}}]
         return found
@@ -293,7 +297,7 @@ class Jobs:
             mount("state", STATE, subPath="state"),
             mount("tmp", "/tmp"),  # noqa: S108 - the mount, not a file in it
         ]
-        if item.kind in IMAGES:
+        if item.kind in NO_PYTHON:
             found.append(mount("tools", PYTHON, subPath="python", readOnly=True))
         if action == "drill":
             found.append(mount("state", SCRATCH, subPath="scratch"))

@@ -1,6 +1,7 @@
 """Every kind of item is backed up from its real program, restored and compared; what differs is found."""
 
 import json
+import os
 import tempfile
 import time
 from collections.abc import Iterator
@@ -167,6 +168,36 @@ def test_a_bucket_comes_back_with_its_metadata(site: BackupSite, tmp_path: Path,
         headers = again.get(key, tmp_path / "object")
         assert (tmp_path / "object").read_bytes() == body
         assert (headers["content-type"], headers["x-amz-meta-owner"]) == ("text/x-odd", "dify")
+
+
+@pytest.mark.rehearsal
+def test_the_newest_snapshot_of_a_folder_leaves_the_host(
+    site: BackupSite, tmp_path: Path, stack: ExitStack
+) -> None:
+    """As role kubernetes_control_plane leaves them."""
+    programs = services.tools()
+    stack.enter_context(services.on_path(*(programs[name].parent for name in ("etcd", "etcdctl", "etcdutl"))))
+    endpoint, folder = stack.enter_context(services.etcd(tmp_path / "etcd", keys=600)), tmp_path / "snapshots"
+    folder.mkdir()
+    item = {"name": "cluster", "kind": "etcd", "folder": str(folder)}
+    config = plan.parse(site.document([item]))
+    assert "there is none" in work.run(config)[0].said
+    old, new = folder / "etcd-20261101T023000Z.db", folder / "etcd-20261102T023000Z.db"
+    services.etcdctl(endpoint, "snapshot", "save", str(old))
+    os.utime(old, (0, 0))
+    assert f"{old.name} is the newest" in work.run(config)[0].said
+    services.put(endpoint, range(500, 600))
+    services.etcdctl(endpoint, "snapshot", "save", str(new))
+    assert work.run(config)[0].ok
+    (drilled,) = work.drill(config)
+    assert drilled.ok and drilled.said.startswith("6"), drilled.said
+    into = tmp_path / "restored"
+    work.restore(config, "cluster", into)
+    assert (into / "snapshot.db").read_bytes() == new.read_bytes()
+    damaged = bytearray(new.read_bytes())
+    damaged[len(damaged) // 2] ^= 1
+    new.write_bytes(damaged)
+    assert "is damaged" in work.run(config)[0].said
 
 
 @pytest.mark.rehearsal

@@ -32,6 +32,7 @@ DATA = {
     "valkey": {"tier": "warm", "volume": "10GiB"},
     "mlflow": {},
 }
+MILVUS = {"mode": "standalone", "tier": "warm"}
 ITEMS = [
     {"name": "dify", "kind": "postgresql", "address": "db.example.com:5432"},
     {"name": "archive", "kind": "bucket", "bucket": "archive"},
@@ -162,7 +163,7 @@ def test_what_the_platform_keeps_is_backed_up_without_being_named() -> None:
     objects = record(inventory(HOSTS, GROUPS, data=DATA, backups=BACKUPS | {"items": []})).objects
     jobs = {o["metadata"]["name"] for o in objects if o["kind"] == "CronJob"}
     assert {"postgresql", "restore-postgresql", "bucket-mlflow", "bucket-documents"} <= jobs
-    assert not [name for name in jobs if "models" in name or "milvus" in name]
+    assert not [name for name in jobs if "models" in name or "milvus" in name]  # there is no Milvus
     own = find(objects, "CronJob", "postgresql", names.BACKUP)
     (container,) = own["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
     env = {entry["name"]: entry for entry in container["env"]}
@@ -179,8 +180,33 @@ def test_what_the_platform_keeps_is_backed_up_without_being_named() -> None:
 
 
 @cache
+def with_milvus() -> Recorder:
+    return record(inventory(HOSTS, GROUPS, data=DATA, milvus=MILVUS, backups=BACKUPS | {"items": []}))
+
+
+def test_milvus_is_asked_by_its_own_client_and_its_bucket_is_not_copied() -> None:
+    objects = with_milvus().objects
+    jobs = {o["metadata"]["name"] for o in objects if o["kind"] == "CronJob"}
+    assert {name for name in jobs if "milvus" in name} == {"milvus", "restore-milvus"}
+    for name in ("milvus", "restore-milvus"):
+        job = find(objects, "CronJob", name, names.BACKUP)
+        spec = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+        (container,) = spec["containers"]
+        assert "knowledge" in container["image"]
+        assert [one["name"] for one in spec["initContainers"]] == ["restic"]
+        assert "/usr/local" not in [mount["mountPath"] for mount in container["volumeMounts"]]
+        (hidden,) = [entry for entry in container["env"] if "valueFrom" in entry]
+        asked = hidden["valueFrom"]["secretKeyRef"]
+        assert hidden["name"] == "MILVUS_PASSWORD"
+        assert asked["key"] in find(objects, "Secret", asked["name"], names.BACKUP)["stringData"]
+    (held,) = [o for o in objects if o["kind"] == "ConfigMap" and "milvus.json" in o.get("data", {})]
+    (item,) = plan.parse(json.loads(held["data"]["milvus.json"])).items
+    assert item.words == {"address": "http://milvus.milvus.svc:19530", "user": "backup"}
+
+
+@cache
 def own_policies() -> tuple[Manifest, ...]:
-    settings = read(inventory(HOSTS, GROUPS, data=DATA, backups=BACKUPS | {"items": []}))
+    settings = read(inventory(HOSTS, GROUPS, data=DATA, milvus=MILVUS, backups=BACKUPS | {"items": []}))
     return tuple(network_policies([space.name for space in namespaces(settings)], flows(settings)))
 
 
@@ -192,10 +218,15 @@ def own_policies() -> tuple[Manifest, ...]:
         ("bucket-mlflow", "s3", 8333, True),
         ("bucket-mlflow", "postgresql", 5432, False),
         ("secrets", "postgresql", 5432, False),
+        ("milvus", "milvus", 19530, True),
+        ("milvus", "milvus-etcd", 2379, False),
+        ("milvus", "s3", 8333, False),
+        ("secrets", "milvus", 19530, False),
     ],
 )
 def test_an_item_reaches_its_own_service_only(item: str, app: str, port: int, may: bool) -> None:
-    ends = pod(names.BACKUP, "backup", item), pod(names.DATA, app)
+    space = names.MILVUS if app.startswith("milvus") else names.DATA
+    ends = pod(names.BACKUP, "backup", item), pod(space, app)
     assert reaches(list(own_policies()), *ends, port) is may
 
 

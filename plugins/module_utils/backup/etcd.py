@@ -1,9 +1,12 @@
-"""etcd: a snapshot by etcdctl; a restored one has to answer with the same hash of all its keys."""
+"""etcd: a snapshot by etcdctl, or the newest one of a folder; what is restored of it must have the same hash
+over all its keys."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
+import shutil
 import socket
 import subprocess
 import time
@@ -19,21 +22,31 @@ from .problem import BackupError
 SNAPSHOT = "snapshot.db"
 _START_SECONDS = 60
 _TRIES = 3
+_BLOCK = 1 << 20
+_FRESH = 26 * 3600  # seconds; one is made every night
 
 
 class Etcd(Kind):
-    """A member of a cluster, over TLS where its certificates are named."""
+    """A member of a cluster, over TLS where its certificates are named; or ``folder``, in which others put
+    snapshots (role kubernetes_control_plane)."""
 
     def collect(self, item: Item, stage: Path) -> None:
-        """The snapshot, and what the member says about the same revision. A compaction between the two would
-        make them differ, so then it is done again."""
+        """The snapshot, and what is known of its content."""
         stage.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if "folder" in item.words:
+            _newest(Path(item.words["folder"]), stage)
+        else:
+            self._ask(item, stage)
+
+    def _ask(self, item: Item, stage: Path) -> None:
+        """What the member says about the same revision. A compaction between the two would make them differ,
+        so then it is done again."""
         ctl = _client(item)
         for _ in range(_TRIES):
             for old in stage.iterdir():
                 old.unlink()
             run([*ctl, "snapshot", "save", str(stage / SNAPSHOT)])
-            status = json.loads(run(["etcdutl", "snapshot", "status", str(stage / SNAPSHOT), "-w", "json"]))
+            status = _status(stage / SNAPSHOT)
             said = _content(ctl, int(status["revision"]))
             if _content(ctl, int(status["revision"])) == said:
                 write_manifest(stage, status=status, content=said)
@@ -46,6 +59,8 @@ class Etcd(Kind):
         if whole.differences:
             return whole
         manifest = read_manifest(restored)
+        if "content" not in manifest:
+            return _usable(restored / SNAPSHOT, manifest["status"], place, whole.bytes)
         with _scratch_member(restored / SNAPSHOT, place.scratch) as ctl:
             found = _content(ctl, int(manifest["status"]["revision"]))
         wanted = manifest["content"]
@@ -53,6 +68,59 @@ class Etcd(Kind):
             f"{key} is {found[key]} instead of {wanted[key]}" for key in wanted if found[key] != wanted[key]
         ]
         return Compared(int(wanted["keys"]), whole.bytes, tuple(wrong))
+
+
+def _newest(folder: Path, stage: Path) -> None:
+    """Copy the newest snapshot of a folder. Raises BackupError when there is none of today."""
+    found = sorted(folder.glob("*.db"), key=lambda path: path.stat().st_mtime)
+    if not found or time.time() - found[-1].stat().st_mtime > _FRESH:
+        last = f"{found[-1].name} is the newest" if found else "there is none"
+        raise BackupError(
+            f"{folder} has no snapshot of the last {_FRESH // 3600} hours: {last}", "see who makes them"
+        )
+    for old in stage.iterdir():
+        old.unlink()
+    shutil.copyfile(found[-1], stage / SNAPSHOT)
+    if not _sealed(stage / SNAPSHOT):
+        raise BackupError(f"{found[-1]} is damaged, or was not taken by etcdctl", "take another one")
+    write_manifest(stage, status=_status(stage / SNAPSHOT), name=found[-1].name)
+
+
+def _sealed(snapshot: Path) -> bool:
+    """Whether the last bytes are the SHA-256 of those before them, as the server sends it; `etcdutl snapshot
+    status` does not look."""
+    left, found = snapshot.stat().st_size - hashlib.sha256().digest_size, hashlib.sha256()
+    with snapshot.open("rb") as file:
+        while left > 0 and (block := file.read(min(left, _BLOCK))):
+            found.update(block)
+            left -= len(block)
+        return file.read() == found.digest()
+
+
+def _status(snapshot: Path) -> dict[str, Any]:
+    """Revision, keys and hash of a snapshot. Raises BackupError."""
+    found: dict[str, Any] = json.loads(run(["etcdutl", "snapshot", "status", str(snapshot), "-w", "json"]))
+    return found
+
+
+def _usable(snapshot: Path, wanted: dict[str, Any], place: Place, size: int) -> Compared:
+    """A member's data is made of it, and has the same hash over all keys. No member is started: hosts of a
+    control plane have etcd in its pod only."""
+    if (again := _status(snapshot)) != wanted:
+        return Compared(0, size, (f"the snapshot says {again} instead of {wanted}",))
+    copy, data = place.scratch / "copy.db", place.scratch / "etcd"
+    shutil.copyfile(snapshot, copy)  # the program may write to what it reads
+    run(["etcdutl", "snapshot", "restore", str(snapshot), f"--data-dir={data}"])
+    one, two = (_hash(file) for file in (copy, data / "member/snap/db"))
+    wrong = [] if one == two else [f"its data is {two} instead of {one}"]
+    wrong += [] if wanted["totalKey"] else ["no key is in it"]
+    return Compared(int(wanted["totalKey"]), size, tuple(wrong))
+
+
+def _hash(file: Path) -> dict[str, Any]:
+    """Over every key and every revision of a data file."""
+    found: dict[str, Any] = json.loads(run(["etcdutl", "hashkv", str(file), "-w", "json"]))
+    return found
 
 
 def _client(item: Item) -> list[str]:

@@ -13,10 +13,11 @@ from .problem import BackupError
 KINDS: dict[str, tuple[set[str], set[str]]] = {  # kind: words that it needs, words that it may have
     "files": ({"paths"}, {"exclude"}),
     "postgresql": (set(), {"host", "port", "user", "password_file", "run_as", "databases", "passwords"}),
-    "etcd": ({"endpoint"}, {"ca", "certificate", "key"}),
+    "etcd": (set(), {"endpoint", "folder", "ca", "certificate", "key"}),
     "bucket": ({"endpoint", "bucket"}, {"credentials_file", "ca", "region"}),
     "pulumi": ({"project", "stack", "backend", "passphrase_file"}, set()),
     "secrets": ({"folder"}, set()),
+    "milvus": ({"address"}, {"user", "password_file", "ca", "databases", "drill_rows"}),
 }
 SKEW = timedelta(minutes=10)  # two clocks that agree
 ARRIVAL = timedelta(days=1)  # between a snapshot's own time and the time at which the server got it
@@ -118,6 +119,8 @@ def _item(entry: Mapping[str, Any]) -> Item:
     words = {key: value for key, value in entry.items() if key not in ("name", "kind") and value is not None}
     needed, more = KINDS[kind]
     _words(f"item {name}", words, needed, needed | more)
+    if kind == "etcd" and ("endpoint" in words) is ("folder" in words):
+        raise BackupError(f"item {name} does not say endpoint, or else folder", "add one of them")
     for path in [*words.get("paths", ()), *words.get("exclude", ())]:
         if not str(path).startswith("/"):
             raise BackupError(f"item {name}: {path} is no absolute path", "begin it with /")

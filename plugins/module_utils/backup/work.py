@@ -22,6 +22,7 @@ from .bucket import Bucket
 from .etcd import Etcd
 from .files import Files
 from .kind import Kind, Place
+from .milvus import Milvus
 from .plan import SKEW, Config, Item, Keep, Retention, Snapshot, retention
 from .postgresql import PostgreSQL
 from .problem import BackupError
@@ -36,6 +37,7 @@ KINDS: dict[str, Kind] = {
     "bucket": Bucket(),
     "pulumi": Pulumi(),
     "secrets": Secrets(),
+    "milvus": Milvus(),
 }
 DRILL_MARGIN = 1.2  # free room that a drill wants, as a multiple of what it restores
 Say = Callable[[str], None]
