@@ -17,11 +17,13 @@ from ai_platform.settings import Settings
 
 @dataclass(frozen=True)
 class LogsArgs:
-    """The environment whose logs are kept; ``ready`` stands before any pod is made."""
+    """The environment whose logs are kept; ``ready`` stands before any pod is made, ``buckets`` before Loki
+    where it keeps its lines in one: it gives up on a bucket that is not there."""
 
     settings: Settings
     secrets: Secrets
     ready: list[pulumi.Resource]
+    buckets: list[pulumi.Resource]
 
 
 class Logs(pulumi.ComponentResource):
@@ -34,6 +36,7 @@ class Logs(pulumi.ComponentResource):
         super().__init__("bedplate:platform:Logs", name, None, opts)
         self._settings, self._secrets = args.settings, args.secrets
         self._after = pulumi.ResourceOptions(parent=self, depends_on=args.ready)
+        self._buckets = pulumi.ResourceOptions(depends_on=args.buckets)
         self._parts = log_parts.parts(args.settings)
         self.address = ""
         if self._parts:
@@ -55,6 +58,8 @@ class Logs(pulumi.ComponentResource):
             )
         address = service(part, {"metrics": settings.ports["loki"]}, headless=True)
         made = self._before(part, [config, *access])
+        if access:
+            made = pulumi.ResourceOptions.merge(made, self._buckets)
         create(address, self._after)
         create(log_objects.loki_store(settings, part, config, generation), made)
 

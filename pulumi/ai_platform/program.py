@@ -55,7 +55,7 @@ def build(settings: Settings, secrets: Secrets) -> None:
     vllm = Vllm("vllm", VllmArgs(settings, secrets, ready))
     triton = Triton("triton", TritonArgs(settings, secrets, [*ready, *vllm.groups]))
     monitoring = Monitoring("monitoring", MonitoringArgs(settings, secrets, [*guardrails.ready, *gpu.ready]))
-    logs = Logs("logs", LogsArgs(settings, secrets, [*guardrails.ready, *storage.ready]))
+    logs = Logs("logs", LogsArgs(settings, secrets, stored, data.ready))
     backups = Backups("backups", BackupsArgs(settings, secrets, [*guardrails.ready, *storage.ready]))
     dify = Dify("dify", DifyArgs(settings, secrets, [*stored, *data.ready]))
     api = ApiGateway("api", ApiGatewayArgs(settings, secrets, [*guardrails.ready, *data.ready]))

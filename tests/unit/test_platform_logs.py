@@ -49,6 +49,26 @@ def configuration(store: str, name: str, key: str) -> Manifest:
     return dict(yaml.safe_load(found["data"][key]))
 
 
+def place(objects: list[Manifest], kind: str, name: str) -> int:
+    """In the order in which things are made; names end with a digest of what is in them, or do not."""
+    [found] = [
+        number
+        for number, o in enumerate(objects)
+        if o["kind"] == kind and o["metadata"]["name"].startswith(name)
+    ]
+    return found
+
+
+@pytest.mark.parametrize(("keep", "waits"), [("s3", True), ("volume", False)])
+def test_loki_waits_for_its_bucket_where_it_has_one(keep: str, waits: bool) -> None:
+    data = {"object_store": {"tier": "cold", "volume": "1TB"}}
+    data |= {name: {"tier": "cold", "volume": "20GiB"} for name in ("postgresql", "valkey")}
+    objects = record(logged(store="loki", keep=keep, _data=data)).objects
+    bucket = place(objects, "Job", "s3-setup")
+    assert (bucket < place(objects, "StatefulSet", "loki")) is waits
+    assert place(objects, "DaemonSet", "log-collector") < bucket, "collectors wait for no store"
+
+
 def test_nothing_is_kept_where_nobody_asked() -> None:
     sent = record(inventory()).objects
     assert not [o for o in sent if o["metadata"].get("namespace") in (names.LOGS, names.HOSTS)]
