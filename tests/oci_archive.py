@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from bedplate.bundle.images import MADE_FROM
+
 LAYOUT = b'{"imageLayoutVersion": "1.0.0"}'
 VENDOR = "application/vnd.oci.image"
 
@@ -40,7 +42,7 @@ def write(target: Path, name: str, files: Mapping[str, Path], command: Sequence[
     }
     blobs["manifest"] = json.dumps(manifest).encode()
     entry = _descriptor(f"{VENDOR}.manifest.v1+json", blobs["manifest"])
-    entry["annotations"] = {"io.containerd.image.name": name}
+    entry["annotations"] = {"io.containerd.image.name": name, MADE_FROM: ", ".join(sorted(files))}
     index = json.dumps({"schemaVersion": 2, "manifests": [entry]}).encode()
     target.parent.mkdir(parents=True, exist_ok=True)
     with tarfile.open(target, "w") as tar:

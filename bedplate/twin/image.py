@@ -185,7 +185,7 @@ def _mmdebstrap(wanted: Recipe, work: Path) -> None:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
-        env=os.environ | sbin | _proxies(),
+        env=os.environ | sbin | apt_proxies(),
         start_new_session=True,
     ) as process:
         try:
@@ -201,7 +201,7 @@ def _mmdebstrap(wanted: Recipe, work: Path) -> None:
         )
 
 
-def _proxies() -> dict[str, str]:
+def apt_proxies() -> dict[str, str]:
     """The proxies of this machine's apt; mmdebstrap does not read them, and must not land in the image."""
     found = subprocess.run(
         ["apt-config", "shell", "http_proxy", "Acquire::http::Proxy", "https_proxy", "Acquire::https::Proxy"],
