@@ -1,5 +1,6 @@
 """A control plane with everything set."""
 
+import json
 import time
 
 import pytest
@@ -50,6 +51,13 @@ def test_flags_of_the_inventory_win(config):
     assert flags(cluster["controllerManager"])["node-monitor-grace-period"] == "60s"
     assert flags(cluster["scheduler"])["leader-elect-lease-duration"] == "60s"
     assert flags(cluster["etcd"]["local"])["heartbeat-interval"] == "500"
+
+
+def test_kubeadm_is_given_the_patches_of_the_inventory(host, config):
+    folder = config["InitConfiguration"]["patches"]["directory"]
+    assert host.file(folder).listdir() == ["etcd+strategic.json"]
+    patch = json.loads(host.file(f"{folder}/etcd+strategic.json").content_string)
+    assert patch["spec"]["containers"] == [{"name": "etcd", "livenessProbe": {"timeoutSeconds": 60}}]
 
 
 def test_other_pods_keep_off(config):
