@@ -48,7 +48,8 @@ def _node(node: Object, version: str) -> list[str]:
     have = status["nodeInfo"]["kubeletVersion"].lstrip("v")
     if have != version:
         said.append(
-            f"{name} runs kubelet {have}, and version_kubernetes is {version}: playbooks/kubernetes.yml"
+            f"{name} runs kubelet {have}, and version_kubernetes is {version}: "
+            "playbooks/upgrade_kubernetes.yml"
         )
     if node.get("spec", {}).get("unschedulable"):
         said.append(f"{name} takes no pods: kubectl uncordon {name}, once it may")

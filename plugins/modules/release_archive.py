@@ -19,6 +19,13 @@ options:
   programs: {description: Paths of programs within the archive, type: list, elements: str, required: true}
   root: {description: Parent of the folders of releases, type: path, default: /usr/local/lib/bedplate}
   links: {description: Folder of the links, type: path, default: /usr/local/bin}
+  stage: {description: "Only unpack it, and leave the links as they are", type: bool, default: false}
+  held:
+    description: While a mark is there, another version is not switched to
+    type: dict
+    suboptions:
+      mark: {description: A file, type: path, required: true}
+      why: {description: "Why, and what to do instead", type: str, required: true}
 author: [Bedplate]
 """
 
@@ -34,6 +41,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 plan: {description: One line for each action (to be) taken, type: list, returned: always}
+folder: {description: Where the programs of this release are, type: str, returned: success}
 """
 
 import os
@@ -56,6 +64,11 @@ ARGUMENTS = {
     "programs": {"type": "list", "elements": "str", "required": True},
     "root": {"type": "path", "default": "/usr/local/lib/bedplate"},
     "links": {"type": "path", "default": "/usr/local/bin"},
+    "stage": {"type": "bool", "default": False},
+    "held": {
+        "type": "dict",
+        "options": {"mark": {"type": "path", "required": True}, "why": {"type": "str", "required": True}},
+    },
 }
 
 
@@ -82,7 +95,9 @@ def main():
     members = {PurePosixPath(path).name: path for path in params["programs"]}
     places = apply.Places(Path(params["root"]) / params["name"], Path(params["links"]))
     wish = Wish(f"{params['version']}-{params['sha256'][:12]}", tuple(members))
-    actions, refusals = plan(wish, apply.observe(places, wish.programs))
+    held = params["held"]["why"] if params["held"] and Path(params["held"]["mark"]).exists() else ""
+    seen = apply.observe(places, wish.programs)
+    actions, refusals = plan(wish, seen, stage=params["stage"], held=held)
     if refusals:
         module.fail_json(msg="Nothing was changed. " + "; ".join(refusals), plan=[])
     try:
@@ -99,7 +114,7 @@ def main():
         module.fail_json(msg=f"{problem}. The programs are as they were", plan=[])
     lines = [action.line for action in actions]
     diff = {"prepared": "".join(f"+ {line}\n" for line in lines)} if lines else {}
-    module.exit_json(changed=bool(actions), plan=lines, diff=diff)
+    module.exit_json(changed=bool(actions), plan=lines, diff=diff, folder=str(places.root / wish.key))
 
 
 if __name__ == "__main__":

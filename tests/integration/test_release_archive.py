@@ -117,3 +117,24 @@ def test_somebody_elses_program_is_refused_by_name(host: Host) -> None:
     said = host.install("1.0")
     assert said["failed"] and "two is somebody else's file" in said["msg"]
     assert (host.links / "two").read_text() == "mine" and not (host.root / "lib").exists()
+
+
+def test_a_release_is_brought_beside_the_one_that_runs(host: Host) -> None:
+    host.install("1.0.0")
+    staged = host.install("2.0.0", stage=True)
+    assert staged["changed"] and host.says() == "1.0.0"
+    assert os.popen(f"{staged['folder']}/one").read().strip() == "2.0.0"
+    assert not host.install("2.0.0", stage=True)["changed"]
+    host.install("2.0.0")
+    assert host.says() == "2.0.0"
+
+
+def test_another_version_is_refused_while_a_mark_is_there(host: Host) -> None:
+    mark = host.root / "done"
+    held = {"mark": str(mark), "why": "the other playbook does that"}
+    assert host.install("1.0.0", held=held)["changed"]
+    mark.touch()
+    assert not host.install("1.0.0", held=held)["changed"]
+    refused = host.install("2.0.0", held=held)
+    assert refused["failed"] and "version 1.0.0 runs here, not 2.0.0: the other playbook" in refused["msg"]
+    assert host.says() == "1.0.0"

@@ -72,8 +72,14 @@ class Drop:
 Action = Union[Unpack, Link, Drop]  # noqa: UP007  evaluated by Python 3.9
 
 
-def plan(wish: Wish, host: Host) -> tuple[list[Action], list[str]]:
-    """Actions in their order, and refusals; with one refusal nothing is done."""
+def plan(wish: Wish, host: Host, *, stage: bool = False, held: str = "") -> tuple[list[Action], list[str]]:
+    """Actions in their order, and refusals; with one refusal nothing is done. ``stage``: the release is only
+    unpacked; ``held``: why another version must not be switched to, and what to do instead."""
+    if held and not stage:
+        version = _version(wish.key)
+        others = sorted({_version(key) for key in host.targets.values()} - {version})
+        if others:
+            return [], [f"version {', '.join(others)} runs here, not {version}: {held}"]
     refusals = [
         f"{program} is somebody else's file where the link to ours belongs; remove it, or its package"
         for program in wish.programs
@@ -86,9 +92,16 @@ def plan(wish: Wish, host: Host) -> tuple[list[Action], list[str]]:
         actions.append(Unpack(wish.key, ""))
     elif host.releases[wish.key]:
         actions.append(Unpack(wish.key, host.releases[wish.key][0]))
+    if stage:
+        return actions, []
     for program in wish.programs:
         if host.targets.get(program) != wish.key:
             actions.append(Link(program, wish.key, host.targets.get(program, "")))
     older = [key for key in host.releases if key != wish.key]
     actions += [Drop(key) for key in older[: max(0, len(older) - KEPT)]]
     return actions, []
+
+
+def _version(key: str) -> str:
+    """Without the digest."""
+    return key.rpartition("-")[0]
