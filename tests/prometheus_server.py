@@ -135,9 +135,9 @@ def server(folder: Path, text: str) -> Iterator[str]:
         shutil.rmtree(folder / "data", ignore_errors=True)
 
 
-def ask(url: str, query: str) -> dict[str, Any]:
-    """Prometheus' answer to an instant query at the end of the samples."""
-    arguments = urllib.parse.urlencode({"query": query, "time": END})
+def ask(url: str, query: str, at: int | None = END) -> dict[str, Any]:
+    """Prometheus' answer to an instant query at the end of the samples, or now."""
+    arguments = urllib.parse.urlencode({"query": query} | ({} if at is None else {"time": at}))
     request = urllib.request.Request(f"{url}/api/v1/query?{arguments}")
     try:
         with urllib.request.urlopen(request, timeout=30) as answer:

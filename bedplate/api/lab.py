@@ -137,7 +137,7 @@ class Lab:
         folder = self.folder / f"replica{number}"
         folder.mkdir()
         port, policy, admin, metrics = free_ports(4)
-        listeners = (Listener("api", port),)
+        listeners = (Listener("inside", port),)
         log = str(folder / "access.log")
         proxy = Proxy(
             self.upstreams, listeners, log, self.body, policy, admin, metrics, "127.0.0.1", self.issuer, 1
