@@ -151,6 +151,7 @@ class Lab:
             "__nginx_gateway_user": "root" if os.geteuid() == 0 else "",
             "__nginx_gateway_pid": str(self.folder / "nginx.pid"),
             "__nginx_gateway_logs": str(self.folder / "logs"),
+            "nginx_gateway_audit_log": str(self.folder / "logs" / "audit.log"),
             "__nginx_gateway_temporary": str(self.folder / "temporary"),
             "__nginx_gateway_health": f"127.0.0.1:{self.health}",
         }

@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 GENESIS = "0" * 64
 FIELDS = (
@@ -95,6 +96,14 @@ def unreadable(what: str, text: str, source: str, moment: str) -> Record:
         "status": "refused",
         "time": moment,
     }
+
+
+def is_torn(file: BinaryIO) -> bool:
+    """Whether the last line of an open file has no end: a power cut leaves such lines."""
+    if file.seek(0, os.SEEK_END) == 0:
+        return False
+    file.seek(-1, os.SEEK_END)
+    return file.read(1) != b"\n"
 
 
 def digest(seq: int, previous: str, record: Record) -> str:

@@ -3,6 +3,7 @@
 import json
 import shutil
 import signal
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -87,6 +88,22 @@ def test_bodies_of_kubernetes_requests_stay_on_the_host(site: AuditSite) -> None
         (site.folder / "archive").iterdir()
     )
     assert not any("dG9wc2VjcmV0" in path.read_text() for path in shipped)
+
+
+def test_a_line_that_a_power_cut_tore_takes_no_other_with_it(site: AuditSite) -> None:
+    """What ext4 leaves of a file that grew when the power went: half a line, then zeros."""
+    gateway = site.folder / "log/gateway.jsonl"
+    write(gateway, range(1, 3))
+    whole = gateway.read_bytes()
+    gateway.write_bytes(whole[: len(whole) * 3 // 4] + b"\0" * 60)
+    subprocess.run([site.folder / "programs/audit_sync.py", "mend", gateway.parent], check=True)
+    write(gateway, range(3, 6))
+    site.start("collector")
+    site.start("shipper")
+    assert site.wait(5, 30) == 5
+    found = site.records()
+    assert {entry["id"] for entry in found} > {record(number)["id"] for number in (1, 3, 4, 5)}
+    assert [entry["operation"] for entry in found].count("unreadable record") == 1
 
 
 def test_a_hundred_thousand_records_outlive_outage_and_power_cut(site: AuditSite) -> None:

@@ -41,7 +41,7 @@ def test_a_server_whose_certificate_is_verified_is_asked_without_ours(host):
 def test_the_record_says_who_did_what(host):
     lines = host.check_output("cat /var/log/nginx/audit.log").splitlines()
     entries = [json.loads(line) for line in lines]
-    assert {("alice", "ask.health", 200), ("bob", "ask.health", 429)} <= {
+    assert {("alice", "ask.health: GET /health", "200"), ("bob", "ask.health: GET /health", "429")} <= {
         (entry["user"], entry["operation"], entry["status"]) for entry in entries
     }
     assert (

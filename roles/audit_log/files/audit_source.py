@@ -175,9 +175,11 @@ def kubernetes(lines, host):
 
 
 def write(file, record):
-    """Append; the file is opened each time, for it may have been rotated."""
-    with file.open("a", encoding="utf-8") as out:
-        out.write(json.dumps(record, sort_keys=True, ensure_ascii=False) + "\n")
+    """Append; the file is opened each time, for it may have been rotated, and a power cut may have torn its
+    last line."""
+    line = json.dumps(record, sort_keys=True, ensure_ascii=False).encode() + b"\n"
+    with file.open("a+b", buffering=0) as out:
+        out.write(b"\n" + line if audit_chain.is_torn(out) else line)
 
 
 def main():
