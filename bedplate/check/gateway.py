@@ -1,10 +1,11 @@
-"""Rules of the way in: who may go where, and how it is certified. The planner says what is wrong."""
+"""Rules of the way in: who may go where, how it is certified, and who keeps the records. The planner says
+what is wrong."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from bedplate.check.problem import Problem
-from bedplate.check.rules import host_rule
+from bedplate.check.rules import View, fleet_rule, host_rule
 from bedplate.gateway import plan
 
 Data = Mapping[str, Any]
@@ -55,3 +56,15 @@ def lives(
         why = f"the intermediate lives {pki_intermediate_days} days, and must outlive what it signs by far"
         remedy = f"write at most {pki_intermediate_days // 2}, or let the intermediate live longer"
         yield Problem(("pki_days",), why, remedy, pki_days)
+
+
+@fleet_rule
+def collectors(view: View) -> Iterator[Problem]:
+    """Who keeps records shows a certificate, which its group gives it."""
+    members = view.members("audit_collectors")
+    for host, listed in view.each("audit_log_collectors"):
+        for index, name in enumerate(listed):
+            if name not in members:
+                why = f"{name} is not in group audit_collectors, so nothing makes a collector of it"
+                remedy = "put it into that group in hosts.yml; this list then follows from it"
+                yield Problem(("audit_log_collectors", index), why, remedy, host=host)

@@ -11,7 +11,7 @@ from bedplate.check.words import choose, nearest
 Data = Mapping[str, Any]
 
 NODES = ("control_plane", "gpu_nodes", "storage_nodes", "edge_nodes")  # groups below kubernetes
-GROUPS = (*NODES, "gateways", "kubernetes")
+GROUPS = (*NODES, "gateways", "audit_collectors", "backup_servers", "kubernetes")
 # What must not share a machine, and why.
 _APART = {
     ("gateways", "gpu_nodes"): "a gateway faces the business network, a GPU node must not",

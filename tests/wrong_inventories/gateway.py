@@ -71,6 +71,14 @@ CASES = [
         remedy="business",
     ),
     case(
+        "records for a host that nothing makes a collector of",
+        on("all", "audit_log_collectors", to=["prod-sto1", "prod-sto3"]),
+        at=("", "audit_log_collectors[1]"),
+        value="prod-sto3",
+        why="not in group audit_collectors",
+        remedy="put it into that group",
+    ),
+    case(
         "certificates renewed at every run",
         on(GATES, "pki_renew_days", to=60),
         at=("", "pki_renew_days"),

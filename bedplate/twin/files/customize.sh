@@ -25,7 +25,9 @@ mkdir -p "$root/etc/systemd/journald.conf.d"
 printf '[Journal]\nStorage=volatile\nRuntimeMaxUse=16M\n' >"$root/etc/systemd/journald.conf.d/twin.conf"
 # multipath is here for its tools: a daemon that takes every disk would hide them.
 printf 'blacklist {\n  devnode ".*"\n}\n' >"$root/etc/multipath.conf"
-chroot "$root" systemctl --quiet disable multipathd.service nvmf-autoconnect.service
+# What a package starts with settings that no role wants stays off until its role comes.
+chroot "$root" systemctl --quiet disable multipathd.service nvmf-autoconnect.service nginx.service rsyslog.service \
+  keepalived.service
 # networkd asks for wireless, which loads the kernel's whole wireless stack.
 printf 'blacklist %s\n' cfg80211 pcspkr iTCO_wdt kvm_amd efi_pstore >"$root/etc/modprobe.d/twin.conf"
 
