@@ -45,10 +45,13 @@ class Pod:
     folder: Path
     name: str
     moment: datetime = field(default_factory=lambda: datetime.now(UTC))
+    namespace: str = "serving"
+    container: str = "main"
 
     @property
     def file(self) -> Path:
-        path = self.folder / f"serving_{self.name}_0b5d7f2e-1111-4222-8333-000000000000" / "main" / "0.log"
+        place = f"{self.namespace}_{self.name}_0b5d7f2e-1111-4222-8333-000000000000"
+        path = self.folder / place / self.container / "0.log"
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
 
@@ -153,7 +156,9 @@ def collector(folder: Path, host: str, store: str, kind: str = "loki", **more: A
     health = f"127.0.0.1:{free_port()}"
     files = (pipeline.Files("audit", (str(folder / "audit/*.jsonl"),), pipeline.AUDIT),)
     tls = more.pop("tls", {})
-    plain = {"pods": (str(folder / "pods/*/*/*.log"),), "files": files} if not more else {}
+    records = tuple(path.replace("/var/log", str(folder)) for path in pipeline.USE_RECORDS)
+    pods = {"pods": (str(folder / "pods/*/*/*.log"),), "records": records}
+    plain = pods | {"files": files} if not more else {}
     made = pipeline.Collector(
         host=host,
         environment=ENVIRONMENT,

@@ -16,6 +16,7 @@ from log_pipeline import APPLICATION, AUDIT, STREAM, TENANT, TENANT_HEADER, Coll
 
 PODS = ("/var/log/pods/*/*/*.log",)
 AUDIT_RECORDS = "/var/log/bedplate-audit/*.jsonl"  # role audit_log writes them on every host
+USE_RECORDS = ("/var/log/pods/gateway_*/gate/*.log",)  # of the API gateway
 HOST = "${env:HOST}"  # of a pod's collector: the node that it runs on
 HOST_MARK = "BEDPLATE-HOST"
 __all__ = [
@@ -54,7 +55,7 @@ def promised_audit_days(shared: Vars) -> int:
 
 
 def of_node(environment: str, folder: str, ports: Mapping[str, int]) -> Collector:
-    """The collector on a Kubernetes node: its pods, and the host's audit records."""
+    """The collector on a Kubernetes node: its pods, audit records of theirs, and the host's."""
     return Collector(
         host=HOST_MARK,
         environment=environment,
@@ -62,6 +63,7 @@ def of_node(environment: str, folder: str, ports: Mapping[str, int]) -> Collecto
         health=f"0.0.0.0:{ports['log_collector_health']}",
         metrics=f"0.0.0.0:{ports['log_collector_metrics']}",
         pods=PODS,
+        records=USE_RECORDS,
         files=(Files("audit", (AUDIT_RECORDS,), AUDIT),),
     )
 

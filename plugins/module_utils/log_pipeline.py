@@ -29,6 +29,16 @@ TENANT_HEADER = "X-Scope-OrgID"
 OWN_PODS = (
     "/var/log/pods/*_log-collector-*/*/*.log"  # what it says of a line that fails would come back as a line
 )
+OWN_UNIT = 'body._SYSTEMD_UNIT == "log-collector.service"'
+# Where it is read: later, what units said together would all be named after one of them.
+UNIT_NAME = {
+    "type": "copy",
+    "from": "body._SYSTEMD_UNIT",
+    "to": 'resource["service.name"]',
+    "if": "body._SYSTEMD_UNIT != nil",
+}
+# How the API gateway's records of use begin (bedplate/api/usage.py), in the collector's language.
+IS_RECORD = """type(body) == "string" and body startsWith '{"source":"api"'"""
 Config = dict[str, Any]
 
 
@@ -61,6 +71,7 @@ class Files:
 @dataclass(frozen=True)
 class Collector:
     """One collector. ``health`` and ``metrics`` are HOST:PORT; ``folder`` keeps positions and the queue;
+    ``records`` are those files of pods whose lines may be audit records: nobody else's are taken for one;
     ``intake`` is HOST:PORT at which other collectors are heard, with ``intake_tls`` as in Store."""
 
     host: str
@@ -69,6 +80,7 @@ class Collector:
     health: str
     metrics: str
     pods: Sequence[str] = ()
+    records: Sequence[str] = ()
     files: Sequence[Files] = ()
     journal: bool = False
     intake: str = ""
@@ -154,9 +166,7 @@ def _transform(collector: Collector, redaction: Redaction) -> Config:
         '"k8s.namespace.name", "k8s.pod.name", "k8s.container.name"])',
     ]
     text = [
-        # The journal's records are maps: what was said, and by which unit.
-        'set(resource.attributes["service.name"], log.body["_SYSTEMD_UNIT"]) '
-        'where IsMap(log.body) and log.body["_SYSTEMD_UNIT"] != nil',
+        # The journal's records are maps.
         'set(log.body, log.body["MESSAGE"]) where IsMap(log.body) and log.body["MESSAGE"] != nil',
         "set(log.body, String(log.body)) where not IsString(log.body)",
         'keep_keys(log.attributes, ["log.iostream"])',
@@ -174,7 +184,11 @@ def _receivers(collector: Collector) -> Config:
     found: Config = {}
     if collector.pods:
         parse = {"type": "container", "format": "containerd", "max_log_size": LINE_BYTES}
-        found["file_log/pods"] = _file_log(collector.pods, APPLICATION, [parse]) | {"exclude": [OWN_PODS]}
+        others = {"exclude": [OWN_PODS, *collector.records]}
+        found["file_log/pods"] = _file_log(collector.pods, APPLICATION, [parse]) | others
+        if collector.records:
+            operators = [parse, _audit_stream(), _own_time(IS_RECORD)]
+            found["file_log/records"] = _file_log(collector.records, APPLICATION, operators)
     for files in collector.files:
         if files.stream not in STREAMS:
             raise ValueError(f"{files.name}: there is no stream {files.stream!r}")
@@ -185,6 +199,8 @@ def _receivers(collector: Collector) -> Config:
             "resource": {STREAM: APPLICATION},
             "storage": "file_storage",
             "retry_on_failure": {"enabled": True, "max_elapsed_time": "0s"},
+            # What it says of a line that fails would come back as a line.
+            "operators": [{"type": "filter", "expr": OWN_UNIT}, UNIT_NAME],
         }
     if collector.intake:
         spoken: Config = {"endpoint": collector.intake}
@@ -216,10 +232,16 @@ def _file_log(paths: Sequence[str], stream: str, operators: Sequence[Config]) ->
     }
 
 
-def _own_time() -> Config:
+def _audit_stream() -> Config:
+    """What a program says of itself stays beside what others say."""
+    return {"type": "add", "field": "resource." + STREAM, "value": AUDIT, "if": IS_RECORD}
+
+
+def _own_time(only: str = "true") -> Config:
     """An audit record's own time, which is when it happened, not when it was read."""
     return {
         "type": "regex_parser",
+        "if": only,
         "regex": '"time": ?"(?P<time>[0-9T:.-]{23}Z)"',
         "on_error": "send_quiet",
         "timestamp": {"parse_from": "attributes.time", "layout": TIME_LAYOUT, "location": "UTC"},

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from bedplate import evidence
+from bedplate.api import usage
 from bedplate.logs import loki, pipeline
 from tests import log_site
 from tests.log_site import Pod, Site
@@ -23,6 +24,7 @@ pytestmark = pytest.mark.long  # Loki alone takes a quarter of an hour to build
 COMMAND = "pytest -m long tests/e2e/test_logs.py"
 # How long the store is away while lines are written.
 AWAY = int(os.environ.get("BEDPLATE_LOGS_AWAY_SECONDS", "60"))
+NUMBERS = ("status", "duration", "first_byte", "prompt_tokens", "completion_tokens", "received", "sent")
 SENTENCE = "my daughter Ines was diagnosed last Tuesday"
 KEYS = {
     "sk-proj-4f9dA0Zq81LmNbVcXz": "plain sk-proj-4f9dA0Zq81LmNbVcXz in a sentence",
@@ -99,6 +101,27 @@ def test_an_audit_record_keeps_its_own_time_and_stream(site: Site) -> None:
     assert site.count('{stream="audit"}', 7200) == 0
     [(_, line)] = site.ask('{stream="audit"} | json | user="ines"')
     assert json.loads(line) == record
+
+
+def test_records_of_use_are_audit_records_and_only_the_gateway_writes_them(site: Site) -> None:
+    happened = datetime.now(UTC) - timedelta(hours=2)
+    lines = []
+    for who in ("crm", "mallory"):
+        shown = {name: who if name == "who" else None for name in usage.TEXTS} | dict.fromkeys(NUMBERS, 7)
+        shown |= {"time": happened.strftime("%Y-%m-%dT%H:%M:%S.123Z"), "flags": "-", "model": "chat"}
+        lines.append(json.dumps(usage.record(usage.read(json.dumps(shown))), separators=(",", ":")))
+    gate = Pod(site.pods, "gateway-6c5f", namespace="gateway", container="gate")
+    gate.say([lines[0], '{"source":"gateway","event":"policy loaded"}'])
+    Pod(site.pods, "liar-0").say([lines[1]])
+    wait(lambda: site.count('{k8s_namespace_name="gateway"}', 14400) == 2, 60, "no record of use")
+    wait(lambda: site.count('{k8s_pod_name="liar-0"}', 14400) == 1, 60, "no line of another pod")
+    found = site.ask('{stream="audit"} | json | source="api"')
+    claim = "Records of use in the audit stream: one of the gate's, and not the one that another pod made up"
+    proved("records-of-use", claim, len(found), unit="records", goal="== 1")
+    [(labels, line)] = found
+    assert (labels["k8s_namespace_name"], json.loads(line)) == ("gateway", json.loads(lines[0]))
+    assert json.loads(line)["prompt_tokens"] == 7  # a number of tokens is no prompt
+    assert site.count('{stream="audit", k8s_namespace_name="gateway"}', 3600) == 0  # it has its own time
 
 
 def test_neither_keys_nor_prompts_reach_the_store(site: Site) -> None:
