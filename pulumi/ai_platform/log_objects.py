@@ -118,7 +118,7 @@ def collector_config(settings: Settings, part: Part) -> Manifest:
     if part.app == INTAKE:
         place = f"{wanted.places['config']}/pki"
         live = f"{place}/server/live"
-        tls = {"ca": f"{place}/trust.pem", "certificate": f"{live}/fullchain.pem", "key": f"{live}/key.pem"}
+        tls = {"ca": f"{place}/trust.pem", "certificate": f"{live}/chain.pem", "key": f"{live}/key.pem"}
         made = pipeline.of_hosts_outside(settings.environment, POSITIONS, settings.ports, tls)
     else:
         made = pipeline.of_node(settings.environment, POSITIONS, settings.ports)

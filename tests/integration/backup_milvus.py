@@ -142,7 +142,7 @@ def content(address: str, words: dict[str, str], _: list[str]) -> dict[str, Any]
             found["nearest"] = [(one["id"], round(one["distance"], 4)) for one in near[0]]
         if resting:
             client.release_collection(name)
-    found["databases"] = MilvusClient(address, **words).list_databases()
+    found["databases"] = sorted(MilvusClient(address, **words).list_databases())
     return found
 
 

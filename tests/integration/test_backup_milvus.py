@@ -119,6 +119,7 @@ def test_collections_come_back_after_they_were_lost(milvus: Milvus, site: Backup
     assert ask(milvus, "content") == before
 
 
+@pytest.mark.long  # the client tries for a minute what fails
 @pytest.mark.parametrize(
     ("more", "secret", "said"),
     [

@@ -89,6 +89,13 @@ def test_every_stream_that_is_collected_has_a_retention() -> None:
     }
 
 
+def test_a_unit_is_named_where_it_is_read_and_the_collectors_own_is_left_out() -> None:
+    """After that, lines that units say together would all be named after one of them."""
+    [own, name] = config(pods=(), journal=True)["receivers"]["journald"]["operators"]
+    assert (own["type"], "log-collector.service" in own["expr"]) == ("filter", True)
+    assert (name["from"], name["to"]) == ("body._SYSTEMD_UNIT", 'resource["service.name"]')
+
+
 def test_other_collectors_are_heard_only_with_a_certificate() -> None:
     heard = config(pods=(), intake="0.0.0.0:4318", intake_tls=TLS)["receivers"]["otlp"]["protocols"]["http"]
     assert heard["tls"]["client_ca_file"] == "/ca.pem"

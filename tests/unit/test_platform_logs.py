@@ -109,6 +109,8 @@ def test_hosts_outside_are_heard_where_one_has_their_certificates() -> None:
         "tls"
     ]
     assert tls["client_ca_file"] == "/etc/bedplate/pki/trust.pem"
+    certificate = "/etc/bedplate/pki/server/live/{}.pem"  # as role pki calls them
+    assert (tls["cert_file"], tls["key_file"]) == (certificate.format("chain"), certificate.format("key"))
     inside = {name: values for name, values in HOSTS.items() if name != "gw1"}
     assert not [o for o in record(logged(inside)).objects if o["metadata"]["name"].startswith("log-intake")]
 

@@ -18,7 +18,7 @@ from .problem import BackupError, explain
 USER, PASSWORD = "backup", "MILVUS_PASSWORD"
 _PAGE = 1000  # rows of an answer
 _SEND = 4 << 20  # bytes of text of a request; gRPC takes 64 MiB
-_SECONDS = 600.0
+_SECONDS = 60.0  # of trying to reach it
 _COUNTERS = {"total_rows", "indexed_rows", "pending_index_rows", "state", "index_no"}
 _STRONG = "Strong"
 
