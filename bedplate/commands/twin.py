@@ -36,7 +36,7 @@ def register(parent: typer.Typer) -> None:
 
 
 @app.command()
-def up(
+def up(  # noqa: PLR0917 - options of a command, given by name
     inventory: Inventory,
     memory: Annotated[list[str], typer.Option(help=f"MIB or HOST=MIB; default {MEMORY}")] = [],  # noqa: B006
     cpus: Annotated[list[str], typer.Option(help=f"NUMBER or HOST=NUMBER; default {CPUS}")] = [],  # noqa: B006
@@ -45,16 +45,22 @@ def up(
         Path | None,
         typer.Option(help="image of a file system, as a disc in every machine's drive", exists=True),
     ] = None,
+    mirror: Annotated[
+        int,
+        typer.Option(help="port of 127.0.0.1 (bedplate bundle serve) that machines reach", min=0, max=65535),
+    ] = 0,
 ) -> None:
     """Build the machines, boot them, wait until they take commands. Again: boots what is off."""
     (memory_all, memory_of), (cpus_all, cpus_of) = sizes("--memory", memory), sizes("--cpus", cpus)
-    size = Size(memory_all or MEMORY, cpus_all or CPUS, memory_of, cpus_of, medium)
+    size = Size(memory_all or MEMORY, cpus_all or CPUS, memory_of, cpus_of, medium, mirror)
     twin = Twin.load(inventory)
     booted = twin.up(size, internet=internet)
     for machine in booted:
         err.print(f"  {machine.name} booted in {machine.booted_in:.0f} s", highlight=False)
     if not booted:
         err.print("everything is up already")
+    if mirror:
+        err.print(f"site_mirror: {twin.mirror}", highlight=False)
 
 
 def sizes(option: str, given: list[str]) -> tuple[int | None, tuple[tuple[str, int], ...]]:

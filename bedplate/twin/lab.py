@@ -39,6 +39,7 @@ class Size:
     memory_of: tuple[tuple[str, int], ...] = ()
     cpus_of: tuple[tuple[str, int], ...] = ()
     medium: Path | None = None  # image of a file system that every machine has as a disc in its drive
+    mirror: int = 0  # port of 127.0.0.1 that machines reach at Twin.mirror; 0: none
 
     def of(self, host: str) -> tuple[int, int]:
         """Memory and processors of ``host``."""
@@ -83,6 +84,11 @@ class Twin:
         """What was built. Raises BedplateError when nothing is."""
         return spec.from_dict(self._read())
 
+    @property
+    def mirror(self) -> str:
+        """Address at which machines reach the controller's mirror (Size.mirror), for ``site_mirror``."""
+        return f"http://{qemu.mirror_address(self.spec.machines[0].management)}"
+
     def machines(self) -> list[VirtualMachine]:
         """All machines, in inventory order. Raises BedplateError when the twin is not built."""
         data = self._read()
@@ -118,7 +124,7 @@ class Twin:
             with _orderly(self._remove if fresh else self._stop_all):
                 if fresh:
                     self._build(wanted, size or Size())
-                return self._start(internet=internet)
+                return self._start(internet=internet, mirror=size.mirror if size else 0)
 
     def down(self) -> bool:
         """End every process of the twin and remove all it left. Returns whether there was anything."""
@@ -206,9 +212,9 @@ class Twin:
         partial.write_text(json.dumps(document, indent=2, default=str) + "\n")
         partial.replace(self._manifest)
 
-    def _start(self, *, internet: bool) -> list[VirtualMachine]:
+    def _start(self, *, internet: bool, mirror: int) -> list[VirtualMachine]:
         self._start_switch()
-        self._start_gateway(internet=internet)
+        self._start_gateway(internet=internet, mirror=mirror)
         off = [m for m in self.machines() if not m.running]
         for machine in off:
             machine.boot()
@@ -232,7 +238,7 @@ class Twin:
         command = [sys.executable, "-m", "bedplate.twin.switch", "run/ports.json"]
         process.start(record, command, cwd=self.folder, log=self.folder / "logs" / "switch")
 
-    def _start_gateway(self, *, internet: bool) -> None:
+    def _start_gateway(self, *, internet: bool, mirror: int) -> None:
         record = self.folder / "run" / "gateway.pid"
         if process.alive(record):
             return
@@ -242,7 +248,8 @@ class Twin:
         connection.write(self.folder, {m.name: p for m, p in zip(machines, ports, strict=True)}, keys)
         ways = {port: m.management for m, port in zip(machines, ports, strict=True)}
         log = self.folder / "logs" / "gateway"
-        process.start(record, qemu.gateway(ways, internet=internet), cwd=self.folder, log=log)
+        command = qemu.gateway(ways, internet=internet, mirror=mirror)
+        process.start(record, command, cwd=self.folder, log=log)
 
     def _stop_all(self) -> None:
         for record in sorted((self.folder / "run").glob("*.pid")):

@@ -8,6 +8,8 @@ metal. A flush therefore ends in the page cache (``no-flush``), and what a guest
 its image: neither has to wait for the controller's own disk, which others may keep busy for minutes.
 """
 
+import shlex
+import sys
 from collections.abc import Collection
 from dataclasses import dataclass
 from ipaddress import IPv4Network
@@ -16,6 +18,8 @@ from typing import Any
 
 from bedplate.twin.spec import Disk, Machine, Management, Nic
 
+RELAY = Path(__file__).with_name("relay.py")
+MIRROR_PORT = 80  # at mirror_address
 CHIPSET = "q35,sata=off,smbus=off,i8042=off,vmport=off"  # nothing that a server in a rack would be probed for
 # Seconds before the guest's driver gives an NVMe drive up: with its default of 30 a busy controller passes
 # for a broken drive.
@@ -45,7 +49,8 @@ def accelerate(accelerator: str) -> list[str]:
     """Accelerator and the best processor that it offers."""
     if accelerator == "kvm":
         return ["-accel", "kvm", "-cpu", "host"]
-    # A control plane's programs fill 256 MiB of translated code every few seconds, and then all of it is thrown away.
+    # A control plane's programs fill 256 MiB of translated code every few seconds, and then all of it is
+    # thrown away.
     return ["-accel", "tcg,thread=multi,tb-size=1024", "-cpu", "max,-svm"]
 
 
@@ -149,17 +154,21 @@ def cable_of(netdev: str, host: str, nic: str) -> str:
     return f"dgram,id={netdev},local.type=unix,local.path={local},remote.type=unix,remote.path={remote}"
 
 
-def gateway(ways: dict[int, Management], *, internet: bool = False) -> list[str]:
+def gateway(ways: dict[int, Management], *, internet: bool = False, mirror: int = 0) -> list[str]:
     """A QEMU without a machine: the gateway of the management network, with one forward per port of
     127.0.0.1.
 
-    Hosts have no way out through it unless ``internet`` is set.
+    Hosts have no way out through it unless ``internet`` is set; with ``mirror`` they reach this port of
+    127.0.0.1, and nothing else, at `mirror_address`.
     """
     first = next(iter(ways.values()))
     user = f"user,id=user,ipv6=off,net={first.subnet},host={first.gateway},dns={_name_server(first)}"
     user += f",restrict={'off' if internet else 'on'}"
     for port, way in ways.items():
         user += f",hostfwd=tcp:127.0.0.1:{port}-{way.address}:22"
+    if mirror:
+        relay = shlex.join([sys.executable, "-I", "-S", str(RELAY), str(mirror)]).replace(",", ",,")
+        user += f",guestfwd=tcp:{mirror_address(first)}:{MIRROR_PORT}-cmd:{relay}"
     command = [
         "qemu-system-x86_64",
         "-name",
@@ -179,6 +188,11 @@ def gateway(ways: dict[int, Management], *, internet: bool = False) -> list[str]
         "-netdev",
         "hubport,id=hub-lan,hubid=0,netdev=cable",
     ]
+
+
+def mirror_address(way: Management) -> str:
+    """An address for the controller's mirror that is neither the name server's nor likely to be a host's."""
+    return str(IPv4Network(way.subnet)[-3])
 
 
 def _name_server(way: Management) -> str:

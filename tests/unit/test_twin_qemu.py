@@ -1,7 +1,12 @@
 """Command lines: what the inventory says is what QEMU is told."""
 
 import io
+import shlex
+import socket
+import subprocess
+import sys
 import tarfile
+import threading
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -69,6 +74,33 @@ def test_hosts_cannot_reach_the_internet_unless_asked() -> None:
     assert "restrict=off" in opened
     assert "hostfwd=tcp:127.0.0.1:2201-10.1.0.7:22,hostfwd=tcp:127.0.0.1:2202-10.1.0.8:22" in closed
     assert "host=10.1.0.1" in closed
+
+
+def test_hosts_reach_the_mirror_alone_when_there_is_one() -> None:
+    user = next(part for part in qemu.gateway({2201: WAY}, mirror=8080) if part.startswith("user,"))
+    forward = user.rpartition(",guestfwd=")[2]
+    address, _, command = forward.partition("-cmd:")
+    assert "restrict=on" in user
+    assert address == f"tcp:{qemu.mirror_address(WAY)}:80" == "tcp:10.1.0.253:80"
+    assert shlex.split(command.replace(",,", ","))[1:] == ["-I", "-S", str(qemu.RELAY), "8080"]
+    assert "guestfwd" not in " ".join(qemu.gateway({2201: WAY}))
+
+
+def test_the_relay_passes_both_ways_and_the_end_too() -> None:
+    def answer(listener: socket.socket) -> None:
+        with listener, listener.accept()[0] as served:
+            asked = b"".join(iter(lambda: served.recv(65536), b""))  # until the other side has ended
+            served.sendall(asked[::-1])
+
+    listener = socket.create_server(("127.0.0.1", 0))
+    port = listener.getsockname()[1]
+    thread = threading.Thread(target=answer, args=(listener,))
+    thread.start()
+    sent = bytes(range(256)) * 4000
+    command = [sys.executable, "-I", "-S", str(qemu.RELAY), str(port)]
+    done = subprocess.run(command, input=sent, capture_output=True, check=True, timeout=60)
+    thread.join(10)
+    assert done.stdout == sent[::-1]
 
 
 def test_healing_takes_back_what_failing_did() -> None:
