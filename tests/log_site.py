@@ -45,7 +45,7 @@ class Pod:
     folder: Path
     name: str
     moment: datetime = field(default_factory=lambda: datetime.now(UTC))
-    namespace: str = "serving"
+    namespace: str = "tools"
     container: str = "main"
 
     @property

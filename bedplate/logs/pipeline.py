@@ -35,7 +35,8 @@ FEATURES = "--feature-gates=" + ",".join(log_pipeline.FEATURES)
 
 def redaction(shared: Vars) -> Redaction:
     """What no line of the environment may carry."""
-    return Redaction(tuple(shared["logs_secrets"]), tuple(shared["logs_prompts"]))
+    words = ("logs_secrets", "logs_prompts", "logs_prompt_places", "logs_beginnings")
+    return Redaction(*(tuple(shared[word]) for word in words))
 
 
 def retention_days(shared: Vars, entry: Vars) -> dict[str, int]:

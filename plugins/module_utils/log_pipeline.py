@@ -44,10 +44,13 @@ Config = dict[str, Any]
 
 @dataclass(frozen=True)
 class Redaction:
-    """What no line may carry: ``secrets`` are ``{pattern, keep}`` with one group, ``prompts`` are words."""
+    """What no line may carry: ``secrets`` are ``{pattern, keep}`` with one group, ``prompts`` are words. In
+    the namespaces ``places`` a line leaves only where it begins like one of ``beginnings`` (patterns)."""
 
     secrets: Sequence[Mapping[str, str]]
     prompts: Sequence[str]
+    places: Sequence[str] = ()
+    beginnings: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -140,7 +143,21 @@ def statements(redaction: Redaction) -> list[str]:
                 quoted(cut(redaction.prompts)), quoted("${1}" + REMOVED)
             )
         )
+    if redaction.places:
+        found.append(
+            'set(log.body, {}) where IsMatch(resource.attributes["k8s.namespace.name"], {}) '
+            "and not IsMatch(log.body, {})".format(
+                quoted(REMOVED),
+                quoted("^(?:{})$".format("|".join(map(re.escape, redaction.places)))),
+                quoted(begins(redaction.beginnings)),
+            )
+        )
     return found
+
+
+def begins(patterns: Sequence[str]) -> str:
+    """The pattern of a line that begins as programs' lines do; any other may go on with what people wrote."""
+    return "^(?:{})".format("|".join(patterns))
 
 
 def cut(words: Sequence[str]) -> str:

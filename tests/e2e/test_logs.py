@@ -79,7 +79,7 @@ def on_disk(folder: Path, word: str) -> list[Path]:
 def test_a_line_is_found_by_where_it_is_from(site: Site) -> None:
     begin = time.monotonic()
     Pod(site.pods, "chat-0").say(["model loaded in 41 s"])
-    wanted = '{k8s_namespace_name="serving"} |= "model loaded"'
+    wanted = '{k8s_namespace_name="tools"} |= "model loaded"'
     wait(lambda: bool(site.ask(wanted)), 60, "no line")
     seconds = time.monotonic() - begin
     [(labels, line)] = site.ask(wanted)
@@ -143,6 +143,32 @@ def test_neither_keys_nor_prompts_reach_the_store(site: Site) -> None:
     assert len([line for line in found if line.endswith("[removed]")]) == len(PROMPTS)
 
 
+def test_a_text_over_several_lines_stays_where_it_was_written(site: Site) -> None:
+    """Only its first line has a word before it."""
+    entries = [
+        "INFO 11-23 12:00:00 [serving_chat.py:120] prompt: Dear doctor,",
+        *(f"{word} {SENTENCE}" for word in ("", "-", "  ", "#", '"', "[1]", "12:", "I")),
+        "INFO 11-23 12:00:01 [serving_chat.py:130] 200 in 1.2 s",
+        "Traceback (most recent call last):",
+        '  File "/usr/lib/python3/vllm/engine.py", line 7, in run',
+        '{"level": "info", "status": 200}',
+    ]
+    Pod(site.pods, "chat-1", namespace="serving").say([*entries, "INFO the end"])
+    Pod(site.pods, "other-1").say(["a line of a namespace that handles no prompts"])
+    wanted = '{k8s_namespace_name="serving"} | k8s_pod_name="chat-1"'
+    wait(lambda: len(site.ask(wanted)) == len(entries) + 1, 60, "lines are missing")
+    found = [line for _, line in site.ask(wanted)]
+    leaked = [line for line in found if "Ines" in line or "doctor" in line]
+    leaked += [str(path) for word in ("Ines", "doctor") for path in on_disk(site.queue, word)]
+    claim = "Lines of a prompt of nine lines that are in the store or in the collector's queue on disk"
+    proved("leaks.several-lines", claim, len(leaked), unit="lines", goal="== 0")
+    assert leaked == []
+    assert found.count("[removed]") == 8
+    assert {entries[0].replace(" Dear doctor,", "[removed]"), *entries[-4:]} <= set(found)
+    wait(lambda: bool(site.ask('{k8s_pod_name="other-1"}')), 60, "no line of another namespace")
+    assert site.ask('{k8s_pod_name="other-1"}')[0][1].startswith("a line of a namespace")
+
+
 def test_the_same_key_is_recognised_and_what_only_looks_alike_stays(site: Site) -> None:
     harmless = [
         "Avg prompt throughput: 812.4 tokens/s, Avg generation throughput: 96.1 tokens/s, Running: 3 reqs",
@@ -175,7 +201,7 @@ def test_no_line_is_lost_while_the_collector_is_killed_and_the_store_is_away(tmp
         site.collector.end(kill=True)
         site.collector.start()
         pod.say(["the end"])
-        selector = '{k8s_namespace_name="serving"}'
+        selector = '{k8s_namespace_name="tools"}'
         wait(
             lambda: site.count(selector) >= written + 1, 120, f"{site.count(selector)} of {written + 1} lines"
         )

@@ -65,6 +65,35 @@ def test_from_a_prompt_on_a_line_is_cut(line: str, left: str) -> None:
     assert re.sub(log_pipeline.cut(RULES.prompts), r"\1[removed]", line) == left
 
 
+@pytest.mark.parametrize(
+    ("line", "leaves"),
+    [
+        ("INFO 11-23 12:00:00 [loggers.py:1] Avg prompt throughput: 1", True),
+        ("(EngineCore pid=41) WARNING 11-23 12:00:00 [x.py:1] slow", True),
+        ('INFO:     10.1.2.3:4711 - "GET /health HTTP/1.1" 200 OK', True),
+        ("[2026-11-24T01:02:03.456Z] GET /v1/models 200", True),
+        ("2026-11-24 01:02:03,456.789 ERROR [MainThread]", True),
+        ("I1124 01:02:03.456789 1 server.cc:677] ready", True),
+        ('{"level": "info", "msg": "listening"}', True),
+        ("time=2026-11-24 level=info msg=ready", True),
+        ("10.1.2.3 - - [24/Nov/2026] GET /", True),
+        ("gpu1:41:41 [0] NCCL INFO Bootstrap", True),
+        ("Traceback (most recent call last):", True),
+        ('  File "/x.py", line 7, in run', True),
+        ("my daughter was diagnosed last Tuesday", False),
+        ("Information about her", False),
+        ("{", False),
+        ('  "name": "Ines",', False),
+        ("[1] see the letter", False),
+        ("12: the twelfth", False),
+        ("", False),
+        ("ValueError: could not convert 'Ines'", False),
+    ],
+)
+def test_a_line_leaves_a_place_of_prompts_only_as_a_programs(line: str, leaves: bool) -> None:
+    assert bool(re.search(log_pipeline.begins(RULES.beginnings), line)) is leaves
+
+
 def test_nothing_is_given_up_while_the_store_is_away() -> None:
     made = config(files=(Files("audit", ("/a.jsonl",), "audit"),), journal=True)
     [exporter] = made["exporters"].values()
