@@ -32,15 +32,19 @@ SPARE = 32 * 1024**2  # bytes of the file system's own
 
 def make(folder: Path) -> None:
     """The disc and the digests of its release archives."""
-    versions = yaml.safe_load((paths.COMMON / "versions.yml").read_text())
-    programs = locate.require("rehearsal") | locate.require("cluster") | locate.require("runtime")
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder) as name:
-        root = Path(name)
-        _images(root / "images", programs, versions)
-        digests = _releases(root / "release", programs, versions)
-        _file_system(root, folder / "disc.img")
+        digests = content(Path(name))
+        _file_system(Path(name), folder / "disc.img")
     (folder / "digests.json").write_text(json.dumps(digests))
+
+
+def content(root: Path) -> dict[str, str]:
+    """``images`` and ``release`` in a folder: what a disc or a bundle holds; the archives' digests."""
+    versions = yaml.safe_load((paths.COMMON / "versions.yml").read_text())
+    programs = locate.require("rehearsal") | locate.require("cluster") | locate.require("runtime")
+    _images(root / "images", programs, versions)
+    return _releases(root / "release", programs, versions)
 
 
 def _images(folder: Path, programs: Mapping[str, Path], versions: Mapping[str, str]) -> None:

@@ -75,7 +75,7 @@ def copy(source: Path, bundle: Path, path: str, *, digest: str = "", mode: int =
     if target.is_file() and sha256(target) == wanted:
         return False
     partial = bundle / PARTIAL / path.replace("/", "_")
-    partial.parent.mkdir(exist_ok=True)
+    partial.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(source, partial)
     _pinned(partial, wanted, str(source))
     partial.chmod(mode)

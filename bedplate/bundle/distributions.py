@@ -48,7 +48,7 @@ class Distribution:
 
     @property
     def facts(self) -> dict[str, str]:
-        """What Ansible would find on such a host."""
+        """What Ansible would find on such a host; the kernel is the newest, by its package's own name."""
         return {
             "distribution": self.name,
             "distribution_version": self.version,
@@ -57,6 +57,7 @@ class Distribution:
             "os_family": "Debian",
             "pkg_mgr": "apt",
             "architecture": MACHINES[self.architecture],
+            "kernel": self.architecture if self.name == "Debian" else "generic",
         }
 
     def __str__(self) -> str:

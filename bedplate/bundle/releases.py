@@ -100,7 +100,7 @@ def collect(
                 remedy=f"set {release.pin} to what the project says, or bring the file (--release FOLDER)",
             )
         partial = bundle / PARTIAL / release.path.replace("/", "_")
-        partial.parent.mkdir(exist_ok=True)
+        partial.parent.mkdir(parents=True, exist_ok=True)
         if source:
             shutil.copyfile(source, partial)
         else:

@@ -20,7 +20,6 @@ from bedplate.errors import BAD_INPUT, BedplateError
 from bedplate.inventory import ansible_env, ansible_program
 
 WORDS = ("wanted", "packages")  # __ROLE_WORD, the first that a role has
-TABLES = ("nvidia_driver",)  # their __ROLE_packages is a table from which a module chooses on the host
 
 
 @dataclass(frozen=True, order=True)
@@ -76,7 +75,7 @@ def variable(role: Path) -> str:
     file = role / "vars" / "main.yml"
     names = yaml.safe_load(file.read_text()) or {} if file.exists() else {}
     words = [f"__{role.name}_{word}" for word in WORDS]
-    return next((w for w in words if w in names), "") if role.name not in TABLES else ""
+    return next((w for w in words if w in names), "")
 
 
 def _plays(file: Path, known: Mapping[str, str], facts: Mapping[str, str]) -> Iterator[dict[str, Any]]:

@@ -10,7 +10,7 @@ from bedplate import paths
 from bedplate.check.compatibility import judge
 
 sys.path.append(str(paths.MODULE_UTILS))
-from nvidia_packages import cuda, fabric  # the modules choose by the same functions
+from nvidia_packages import cuda, driver, fabric, flavour  # the modules choose by the same functions
 
 
 def package_source(
@@ -76,6 +76,26 @@ def fabric_packages(
     return fabric.packages(fabric.kind(gpus, catalogue), version)
 
 
+def driver_packages(
+    words: Mapping[str, str],
+    rows: Sequence[Mapping[str, Any]],
+    model: str,
+    catalogue: Mapping[str, Any],
+) -> list[dict[str, str]]:
+    """The driver's packages by the inventory alone; on the host module nvidia_driver sees the GPUs too.
+
+    ``words``: version, source, distribution, build, kernel, and the kernel_module that is wished. Raises
+    ValueError for what cannot be had.
+    """
+    chosen = flavour.choose(words["kernel_module"], model, catalogue, ())
+    given = {key: value for key, value in words.items() if key != "kernel_module"}
+    found, missing = driver.packages(driver.Wanted(module=chosen.module, **given), rows)
+    refusals = [*chosen.refusals, *([missing] if missing else [])]
+    if refusals:
+        raise ValueError("; ".join(refusals))
+    return found
+
+
 def refused_versions(values: Mapping[str, Any]) -> list[str]:
     """What of a host's versions does not fit, in the words of `bedplate check`."""
     names = [name for name in values if name.startswith(("version_", "compatibility_"))]
@@ -94,5 +114,6 @@ class FilterModule:
             "toolkit_family": cuda.family,
             "fabric_kind": fabric_kind,
             "fabric_packages": fabric_packages,
+            "driver_packages": driver_packages,
             "refused_versions": refused_versions,
         }
