@@ -13,7 +13,7 @@ from pathlib import Path
 
 from bedplate import console, paths
 from bedplate import inventory as inventories
-from bedplate.bundle import copies, images, packages, platform_images, releases, roles, signing, tree, wheels
+from bedplate.bundle import copies, images, packages, releases, roles, signing, tree, wheels
 from bedplate.bundle.distributions import Distribution
 from bedplate.bundle.distributions import sources as apt_sources
 from bedplate.bundle.manifest import (
@@ -138,6 +138,8 @@ def _collect(kind: str, order: Order, inventory: Inventory, parts: _Parts, say: 
     if kind == "packages":
         parts.add(kind, packages.collect(out, _packages(order, inventory), say))
     elif kind == "images":
+        from bedplate.bundle import platform_images  # noqa: PLC0415 - Pulumi takes a second to load
+
         wanted = platform_images.wanted(inventory)
         brought = images.archives(order.images)
         request = images.Request(wanted, order.distribution.architecture, brought, order.refresh)
