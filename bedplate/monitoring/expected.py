@@ -8,6 +8,8 @@ from bedplate.inventory import Inventory, Vars
 from bedplate.monitoring.model import Group, Record
 
 GROUP = "expected"
+# Seconds. Seven numbers for each host change with the inventory only; Prometheus forgets a series after 300.
+PACE = 120
 ARRAY_OWNER = (
     "bedplate"  # first part of the names of our arrays (plugins/module_utils/storage_tiers/model.py)
 )
@@ -18,7 +20,7 @@ def group(inventory: Inventory) -> Group:
     """Pure: the recording rules of one environment. Numbers are those of the inventory, host by host."""
     gpus = inventory.shared.get("catalogue_gpus", {})
     rules = [rule for host, values in inventory.hosts.items() for rule in _host(host, values, gpus)]
-    return Group(GROUP, (*rules, *_services(inventory.shared)))
+    return Group(GROUP, (*rules, *_services(inventory.shared)), PACE)
 
 
 def _host(host: str, values: Vars, catalogue: Mapping[str, Any]) -> Iterator[Record]:

@@ -55,14 +55,17 @@ Rule = Record | Alert
 
 @dataclass(frozen=True)
 class Group:
-    """Rules that are evaluated together, one after the other: records come before what reads them."""
+    """Rules that are evaluated together, one after the other: records come before what reads them. Every
+    ``interval`` seconds; 0: as often as everything else."""
 
     name: str
     rules: tuple[Rule, ...]
+    interval: int = 0
 
     def as_group(self) -> dict[str, Any]:
         """The group as Prometheus reads it."""
-        return {"name": self.name, "rules": [rule.as_rule() for rule in self.rules]}
+        pace = {"interval": f"{self.interval}s"} if self.interval else {}
+        return {"name": self.name, **pace, "rules": [rule.as_rule() for rule in self.rules]}
 
     @property
     def alerts(self) -> tuple[Alert, ...]:

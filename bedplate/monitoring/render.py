@@ -1,6 +1,7 @@
 """Rules as Prometheus takes them: one file per group."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import yaml
@@ -25,7 +26,7 @@ def parts(group: Group, most: int = GROUP_RULES) -> tuple[Group, ...]:
         return (group,)
     starts = range(0, len(group.rules), most)
     return tuple(
-        Group(f"{group.name}-{number}", group.rules[start : start + most])
+        replace(group, name=f"{group.name}-{number}", rules=group.rules[start : start + most])
         for number, start in enumerate(starts, start=1)
     )
 

@@ -163,3 +163,11 @@ def test_the_command_writes_what_promtool_accepts(tmp_path: Path) -> None:
     assert promtool.check_rules(sorted((tmp_path / "rules").glob("*.yml"))) == ""
     assert len(list((tmp_path / "dashboards").glob("*.json"))) == said["dashboards"]
     assert (tmp_path / "dcgm-counters.csv").is_file()
+
+
+def test_what_is_expected_is_said_seldom_and_not_forgotten_in_between() -> None:
+    """Thousands of numbers that change with the inventory only; Prometheus forgets a series after 300 s."""
+    body = yaml.safe_load(render.document(*render.parts(expected.group(samples.base("lab")), most=2)))
+    paces = {int(group["interval"].rstrip("s")) for group in body["groups"]}
+    assert len(body["groups"]) > 1
+    assert min(paces) >= 60 and max(paces) * 2 < 300
