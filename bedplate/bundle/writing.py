@@ -33,7 +33,7 @@ def room(folder: Path) -> Iterator[None]:
             raise
         raise _full(folder) from error
     except BedplateError as error:
-        if "No space left" in str(error) or "quota exceeded" in str(error):
+        if any(words in str(error).lower() for words in ("no space left", "quota exceeded")):
             raise _full(folder) from error
         raise
 
