@@ -2,13 +2,16 @@
 never made twice."""
 
 import base64
+import json
 
 import pytest
 import yaml
 from shared.rerun import EPHEMERAL, SHARED
+from shared.versions import VERSIONS
 
 from bedplate.playbook import run
 
+NOW, NEXT = VERSIONS["version_kubernetes"], "1.38.0"  # tests/kubernetes_standins.py
 PLACE = "/etc/kubernetes/bedplate"
 STATE = "/var/lib/bedplate/kubernetes"
 
@@ -84,3 +87,47 @@ def test_another_cluster_s_host_is_refused_and_left_alone(host):
     host.check_output(f"rm -rf {STATE}; mv {STATE}.away {STATE}")
     assert done.rc != 0 and "/etc/kubernetes/admin.conf" in done.failures[0][2]
     assert host.check_output("cat /var/lib/stand-in/calls") == before
+
+
+def upgrade(**variables):
+    """playbooks/upgrade_kubernetes.yml to the release that the stand-ins have beside theirs."""
+    digests = json.loads((EPHEMERAL / "kubernetes" / "digests.json").read_text())
+    extra = {"version_kubernetes": NEXT, "kubernetes_node_sha256": digests["next"]} | variables
+    overlays = [SHARED / "inventory.py"]
+    return run(EPHEMERAL / "inventory", "upgrade_kubernetes.yml", overlays=overlays, extra=extra)
+
+
+def test_a_drain_that_hangs_says_whose_budget_it_is_and_the_next_run_goes_on(host):
+    host.check_output("touch /var/lib/stand-in/stuck")
+    host.check_output(
+        "printf '[Service]\\nExecStart=/bin/sleep infinity\\n' >/etc/systemd/system/kubelet.service; "
+        "printf '#!/bin/sh\\necho registry.example.internal/one:1\\n' >/usr/local/sbin/ctr; "
+        "chmod +x /usr/local/sbin/ctr; systemctl daemon-reload"
+    )
+    stuck = upgrade()
+    said = " ".join(stuck.failures[0][2].split())
+    assert stuck.rc != 0 and "models/chat" in said and "models/code" not in said
+    state = json.loads(host.check_output("cat /var/lib/stand-in/cluster.json"))
+    assert (state["server"], state["mark"]) == (NEXT, "false"), (
+        "the API server is new, the node is marked as ours"
+    )
+    assert host.file("/var/lib/stand-in/uploaded").contains(f"kubernetesVersion: v{NOW}"), (
+        "configuration came first"
+    )
+    host.check_output("rm /var/lib/stand-in/stuck")
+    done = upgrade()
+    assert done.rc == 0, done.failures
+    assert NEXT in host.check_output("readlink /usr/local/bin/kubelet")
+    state = json.loads(host.check_output("cat /var/lib/stand-in/cluster.json"))
+    assert (state["closed"], state["mark"]) == (False, "")
+    assert host.check_output("ls /var/lib/bedplate/etcd-snapshots/*.db"), "something to go back to"
+
+
+def test_a_cluster_that_has_arrived_is_left_alone(host):
+    done = upgrade()
+    assert done.rc == 0 and done.changed == 0, done.changed_tasks
+
+
+def test_the_way_back_is_refused(host):
+    done = upgrade(version_kubernetes=NOW)
+    assert done.rc != 0 and "never goes back" in " ".join(done.failures[0][2].split())
