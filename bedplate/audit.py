@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -64,7 +65,7 @@ def folder(place: Path, keep_days: int, known: str = "") -> Archive:
     return Archive(str(place), audit_chain.verify_folder(place, keep_days, datetime.now(UTC).date(), head))
 
 
-def site(inventory: Path) -> list[Archive]:
+def site(inventory: Path, overlays: Sequence[Path] = ()) -> list[Archive]:
     """Verify the archive of every collector of ``inventory``, and remember the heads of those that are good.
 
     Raises BedplateError when a collector cannot be asked, or when there is none.
@@ -78,14 +79,17 @@ def site(inventory: Path) -> list[Archive]:
         if event["event"] == "runner_on_ok" and "stdout" in data.get("res", {}):
             found[data["host"]] = Archive(data["host"], _verdict(json.loads(data["res"]["stdout"])))
 
-    done = playbook.run(inventory, PLAYBOOK, extra={"__audit_log_known": known}, on_event=watch)
+    extra = {"__audit_log_known": known}
+    done = playbook.run(inventory, PLAYBOOK, overlays=overlays, extra=extra, on_event=watch)
     if done.rc != 0:
         raise BedplateError(
             "an archive could not be verified:\n" + "\n".join(f"{h}: {m}" for h, _, m in done.failures)
         )
     if not found:
         raise BedplateError(
-            "no host keeps an archive", remedy="name collectors in audit_log_collectors", code=BAD_INPUT
+            "no host keeps an archive",
+            remedy="put the hosts that keep them into group audit_collectors",
+            code=BAD_INPUT,
         )
     good = {host: str(archive.verdict.head) for host, archive in found.items() if not archive.verdict.broken}
     memory.write_text(json.dumps(known | good, indent=2) + "\n")
