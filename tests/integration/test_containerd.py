@@ -1,6 +1,5 @@
-"""The real containerd (tools/) with the configuration that role container_runtime renders: all files
-together say what
-they shall, and a container sees the devices that a CDI description names, and no others."""
+"""The real containerd (tools/) with the configuration that role container_runtime renders: all files together
+say what they shall, and a container sees the devices that a CDI description names, and no others."""
 
 import json
 import os
@@ -14,10 +13,11 @@ from typing import Any
 
 import jinja2
 import pytest
+from ansible.plugins.test.core import version_compare
 
 from bedplate import evidence, paths
 from bedplate.errors import BedplateError
-from bedplate.tools import locate
+from bedplate.tools import locate, spec
 
 TEMPLATES = paths.ROLES / "container_runtime" / "templates"
 MAKE_IMAGE = paths.ROOT / "molecule" / "shared" / "files" / "make_image.py"
@@ -43,10 +43,12 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def configure(folder: Path, **change: Any) -> Path:
     """The role's files in ``folder``; the path of the root file."""
     values = {
+        "version_containerd": spec.load()["containerd"].version,
         "__container_runtime_config_version": 4,
         "__container_runtime_folder": str(folder),
         "__container_runtime_dropins": str(folder / "conf.d"),
         "container_runtime_root": str(folder / "root"),
+        "container_runtime_cni_dirs": ["/opt/cni/bin"],
         "container_runtime_cdi_dirs": ["/etc/cdi", "/var/run/cdi"],
         "container_runtime_sandbox_image": "registry.example.internal/pause:3.10.2",
         "container_runtime_nvidia_default": False,
@@ -59,6 +61,7 @@ def configure(folder: Path, **change: Any) -> Path:
         autoescape=False,
     )
     words.filters["to_json"] = json.dumps
+    words.tests["version"] = version_compare
     (folder / "conf.d").mkdir(parents=True)
     for name, target in (
         ("config.toml.j2", "config.toml"),
@@ -83,6 +86,7 @@ def test_all_files_together_say_what_they_shall(programs: Path, tmp_path: Path) 
     runtimes = runtime["containerd"]["runtimes"]
     assert said["root"] == str(tmp_path / "etc" / "root")
     assert runtime["enable_cdi"] is True
+    assert runtime["stats_collect_period"] == "30s"
     assert runtime["cdi_spec_dirs"] == ["/etc/cdi", "/var/run/cdi"]
     assert runtime["containerd"]["default_runtime_name"] == "runc"
     assert runtimes["runc"]["options"]["SystemdCgroup"] is True
