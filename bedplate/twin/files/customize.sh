@@ -27,7 +27,7 @@ printf '[Journal]\nStorage=volatile\nRuntimeMaxUse=16M\n' >"$root/etc/systemd/jo
 printf 'blacklist {\n  devnode ".*"\n}\n' >"$root/etc/multipath.conf"
 # What a package starts with settings that no role wants stays off until its role comes.
 chroot "$root" systemctl --quiet disable multipathd.service nvmf-autoconnect.service nginx.service rsyslog.service \
-  keepalived.service auditd.service
+  keepalived.service auditd.service haproxy.service
 # networkd asks for wireless, which loads the kernel's whole wireless stack.
 printf 'blacklist %s\n' cfg80211 pcspkr iTCO_wdt kvm_amd efi_pstore >"$root/etc/modprobe.d/twin.conf"
 
