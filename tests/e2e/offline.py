@@ -97,7 +97,7 @@ def _serving(bundle: Path) -> Iterator[int]:
     ]
     with subprocess.Popen([*words, "--port", str(port)]) as process:
         try:
-            for _ in range(300):
+            for _ in range(900):
                 assert process.poll() is None, "the mirror has ended"
                 if _answers(port):
                     break

@@ -89,7 +89,7 @@ def mirror(bundle: Path) -> Iterator[str]:
     ]
     with subprocess.Popen([*words, "--port", str(port)], stderr=subprocess.PIPE, text=True) as process:
         url = f"http://127.0.0.1:{port}"
-        for _ in range(150):
+        for _ in range(900):
             if process.poll() is not None or _answers(url):
                 break
             time.sleep(0.2)
