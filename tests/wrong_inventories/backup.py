@@ -18,7 +18,7 @@ CASES = [
         at=("", "backup_items[0].name"),
         value="cluster",
         why="does not say endpoint",
-        remedy="add it",
+        remedy="add one of them",
     ),
     case(
         "two items of one name",
