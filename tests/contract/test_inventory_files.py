@@ -127,9 +127,8 @@ def test_groups_of_the_check_are_those_of_the_playbooks() -> None:
         for group in re.findall(r"[a-z_]+", line)
     }
     words = {"all", "localhost", "default", "omit", "wipe_host", "storage_wipe_host"}
-    assert {group for group in named if group.endswith(("nodes", "plane", "gateways"))} - set(
-        hosts.GROUPS
-    ) == set()
+    known = {*hosts.GROUPS, "new_nodes"}  # which add_node.yml makes while it runs
+    assert {group for group in named if group.endswith(("nodes", "plane", "gateways"))} <= known
     assert named & set(hosts.GROUPS) or named <= words
 
 

@@ -75,14 +75,14 @@ def complaints(about: str) -> Iterator[None]:
 class Server:
     """A running Milvus, and who we are to it."""
 
-    def __init__(self, address: str, user: str, password: str, ca: str = "") -> None:
+    def __init__(self, address: str, user: str, credential: str, ca: str = "") -> None:
         try:
             self._library = importlib.import_module("pymilvus")  # of the image `knowledge` only
         except ImportError:
             raise BackupError(
                 "pymilvus is not here", "run this in the image `knowledge`, or pip install it"
             ) from None
-        self._words = {"uri": address, "user": user, "password": password, "timeout": _SECONDS}
+        self._words = {"uri": address, "user": user, "password": credential, "timeout": _SECONDS}
         self._words |= {"server_pem_path": ca} if ca else {}
         self._clients: dict[str, Any] = {}
 
