@@ -42,8 +42,8 @@ class Hardware:
 def kernel_arguments(accelerator: str) -> str:
     """Kernel command line; side-channel mitigations only cost time where there is nobody to attack.
 
-    An emulated processor does not say that its TSC is constant. Without ``tsc=reliable`` the kernel reads the time
-    from an emulated HPET: a system call and a device access, one processor at a time, each time a program asks.
+    An emulated processor does not say that its TSC is constant. Without ``tsc=reliable`` the kernel reads the
+    time from an emulated HPET: a system call and a device access, one processor at a time, for each question.
     """
     emulated = " mitigations=off no_timer_check tsc=reliable" if accelerator == "tcg" else ""
     return f"root=LABEL=bedplate-root rw console=ttyS0 quiet systemd.show_status=0 {PATIENT}{emulated}"
