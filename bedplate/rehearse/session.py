@@ -177,8 +177,11 @@ class _Watcher:
         return f"will not start: {', '.join(sorted(for_good))}" if for_good else ""
 
     def _stuck(self) -> list[str]:
+        # What a CronJob starts meanwhile is not this update's: it waits its turn.
         unplaced = self._session.api.items("/api/v1/pods?fieldSelector=spec.nodeName%3D")
         nominated = {raw["metadata"]["name"] for raw in unplaced if raw["status"].get("nominatedNodeName")}
         pods = [p for p in objects.pods(unplaced) if p.why and p.preempts and p.name not in nominated]
-        refused = verdict.refused(self._session.controllers(), self._session.failures())
-        return [str(pod.workload) for pod in pods] + [str(entry.workload) for entry in refused]
+        controllers = self._session.controllers()
+        refused = verdict.refused(controllers, self._session.failures())
+        stuck = {pod.workload for pod in pods} | {entry.workload for entry in refused}
+        return [str(workload) for workload in stuck - verdict.scheduled(controllers)]

@@ -112,6 +112,15 @@ def refused(controllers: Iterable[Object], events: Iterable[Object] = ()) -> lis
     return found
 
 
+def scheduled(controllers: Iterable[Object]) -> set[Workload]:
+    """The Jobs among ``controllers`` that a CronJob made."""
+    return {
+        Workload(raw["metadata"]["namespace"], raw["kind"], raw["metadata"]["name"])
+        for raw in controllers
+        if any(owner["kind"] == "CronJob" for owner in raw["metadata"].get("ownerReferences", []))
+    }
+
+
 def _replica_failure(raw: Object) -> str:
     conditions = raw.get("status", {}).get("conditions", [])
     failed = (c for c in conditions if c["type"] == "ReplicaFailure" and c["status"] == "True")

@@ -201,3 +201,10 @@ def test_pods_that_were_not_even_created(
     told = judged([], controllers=[raw], events=events)
     assert [(r.pods, r.message) for r in told.refused] == ([(lacking, "exceeded quota")] if lacking else [])
     assert told.fits is (lacking is None)
+
+
+def test_jobs_that_a_schedule_made_are_told_from_those_of_the_platform() -> None:
+    nightly = controller("Job", 1, 0)
+    nightly["metadata"] |= {"ownerReferences": [{"kind": "CronJob", "name": "postgresql"}]}
+    assert [str(w) for w in verdict.scheduled([nightly])] == [nightly["metadata"]["name"]]
+    assert not verdict.scheduled([controller("Job", 1, 0), controller("StatefulSet", 1, 0)])
