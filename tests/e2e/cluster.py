@@ -2,12 +2,13 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bedplate import paths, playbook
+from bedplate import evidence, paths, playbook
 from bedplate.playbook import PlaybookResult
 from bedplate.twin.lab import Size, Twin
 from bedplate.twin.machine import Result
@@ -19,6 +20,7 @@ MASTER, WORKER = "kube-ctl1", "kube-wrk1"
 DISC = "LABEL=bedplate-disc /srv/disc ext4 ro,nofail 0 0"
 MEMORY = ((MASTER, 4096), (WORKER, 2048))  # MiB
 CPUS = ((MASTER, 2), (WORKER, 1))  # kubeadm wants two
+PATIENCE = 900.0  # seconds; emulated processors on a busy machine
 
 
 @dataclass(frozen=True)
@@ -59,9 +61,52 @@ class Cluster:
             "--kubeconfig=/etc/kubernetes/admin.conf apply --validate=false --filename=/run/objects.json"
         )
 
+    def well(self) -> bool:
+        """Both nodes are ready, and the API answers so."""
+        said = self.kubectl("get nodes --output=json", check=False)
+        return said.code == 0 and len(ready(json.loads(said.out)["items"])) == len(MEMORY)
+
     def fetch(self, pod: str, url: str) -> Result:
         """What a pod gets from ``url``; code 1 where nothing comes within five seconds."""
         return self.kubectl(f"exec {pod} -- /probe get {url}", check=False)
+
+
+@dataclass(frozen=True)
+class Made:
+    """The cluster, its first run here, and whether that run began on machines that had nothing."""
+
+    cluster: Cluster
+    first: PlaybookResult
+    fresh: bool
+
+
+@contextmanager
+def made() -> Iterator[Made]:
+    """The cluster while the context lasts. One that was up already is converged once more and stays up."""
+    fresh = not Twin.load(INVENTORY).exists
+    cluster = start()
+    first = cluster.converge()
+    assert first.rc == 0, first.failures or first.output
+    yield Made(cluster, first, fresh)
+    if fresh:
+        cluster.twin.down()
+
+
+def record(
+    test: str, cluster: Cluster, name: str, claim: str, value: float, *, unit: str = "", goal: str = ""
+) -> None:
+    """One record of what a test file has shown on the cluster; its verdict follows from value and goal."""
+    evidence.record(
+        "lab",
+        f"kubernetes.{name}",
+        claim,
+        value,
+        unit=unit,
+        goal=goal,
+        proved_on="twin",
+        command=f"pytest {test}",
+        machine={"accelerator": cluster.twin.accelerator},
+    )
 
 
 def start() -> Cluster:

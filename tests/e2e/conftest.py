@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import cluster
 import platforms
 import pytest
 
@@ -34,6 +35,13 @@ def lab_twin() -> Iterator[LabTwin]:
     yield LabTwin(twin, booted)
     if not found:
         twin.down()
+
+
+@pytest.fixture(scope="session")
+def kubernetes() -> Iterator[cluster.Made]:
+    """The cluster on two machines, made once for all tests."""
+    with cluster.made() as made:
+        yield made
 
 
 @pytest.fixture(scope="session")

@@ -5,18 +5,13 @@ The order matters: what is shown later stands on what came before.
 
 import base64
 import json
-from collections.abc import Iterator
+from functools import partial
 
 import cluster as lab
 import pytest
-from cluster import MASTER, WORKER, Cluster
+from cluster import MASTER, PATIENCE, WORKER, Cluster, Made
 
-from bedplate import evidence
-from bedplate.playbook import PlaybookResult
-from bedplate.twin.lab import Twin
-
-COMMAND = "pytest tests/e2e/test_kubernetes.py"
-PATIENCE = 900.0  # seconds; emulated processors on a busy machine
+record = partial(lab.record, "tests/e2e/test_kubernetes.py")
 TASKS_GOAL = 40
 SECRET = "written-down-nowhere-8d41"
 
@@ -24,35 +19,8 @@ pytestmark = [pytest.mark.twin, pytest.mark.long]
 
 
 @pytest.fixture(scope="module")
-def made() -> Iterator[tuple[Cluster, PlaybookResult, bool]]:
-    """The cluster, the run that made it from bare machines, and whether it did: one that was up already is
-    converged once more, and stays up afterwards."""
-    found = Twin.load(lab.INVENTORY).exists
-    cluster = lab.start()
-    result = cluster.converge()
-    assert result.rc == 0, result.failures or result.output
-    yield cluster, result, not found
-    if not found:
-        cluster.twin.down()
-
-
-@pytest.fixture(scope="module")
-def cluster(made: tuple[Cluster, PlaybookResult, bool]) -> Cluster:
-    return made[0]
-
-
-def record(cluster: Cluster, name: str, claim: str, value: float, *, unit: str = "", goal: str = "") -> None:
-    evidence.record(
-        "lab",
-        f"kubernetes.{name}",
-        claim,
-        value,
-        unit=unit,
-        goal=goal,
-        proved_on="twin",
-        command=COMMAND,
-        machine={"accelerator": cluster.twin.accelerator},
-    )
+def cluster(kubernetes: Made) -> Cluster:
+    return kubernetes.cluster
 
 
 def test_every_node_is_ready_and_every_pod_runs(cluster: Cluster) -> None:
@@ -194,14 +162,13 @@ def test_snapshots_are_made_checked_and_the_oldest_go(cluster: Cluster) -> None:
     assert cluster.run("systemctl is-enabled etcd-snapshot.timer").out.strip() == "enabled"
 
 
-def test_a_second_run_changes_nothing(made: tuple[Cluster, PlaybookResult, bool], pods: Cluster) -> None:
+def test_a_second_run_changes_nothing(kubernetes: Made, pods: Cluster) -> None:
     before = {pod["metadata"]["uid"] for pod in pods.get("pods --all-namespaces")}
-    first, fresh = made[1:]
-    result = pods.converge() if fresh else first
+    result = pods.converge()
     most = max(result.tasks.values())
-    if fresh:
+    if kubernetes.fresh:
         claim = "kubernetes.yml on two machines that have nothing takes"
-        record(pods, "made", claim, round(first.seconds), unit="s")
+        record(pods, "made", claim, round(kubernetes.first.seconds), unit="s")
     record(
         pods, "second_run.changed", "Tasks that a second run changes, two nodes", result.changed, goal="== 0"
     )

@@ -5,30 +5,25 @@ conformance tests, which need images that no package registry carries.
 
 import json
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import cluster as lab
 import pytest
-from cluster import MASTER, WORKER, Cluster
-
-from bedplate import evidence
-from bedplate.twin.lab import Twin
+from cluster import MASTER, WORKER, Cluster, Made
 
 pytestmark = [pytest.mark.twin, pytest.mark.long]
 SPACE = "behaviours"
 PATIENCE = 300.0  # seconds; emulated processors
+record = partial(lab.record, "tests/e2e/test_kubernetes_behaviours.py")
 GPU = "nvidia.com~1gpu"  # as a JSON pointer names it
 VOLUME = "/srv/behaviours"
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[Cluster]:
+def cluster(kubernetes: Made) -> Iterator[Cluster]:
     """The cluster, with an empty namespace that enforces Pod Security's restricted profile."""
-    found = Twin.load(lab.INVENTORY).exists
-    made = lab.start()
-    if not found:
-        result = made.converge()
-        assert result.rc == 0, result.failures or result.output
+    made = kubernetes.cluster
     made.kubectl(f"delete namespace {SPACE} --ignore-not-found --timeout=300s")
     enforced = {"pod-security.kubernetes.io/enforce": "restricted"}
     made.apply(
@@ -37,8 +32,6 @@ def cluster() -> Iterator[Cluster]:
     lab.eventually(lambda: "default" in names(made, "serviceaccounts"), PATIENCE)
     yield made
     made.kubectl(f"delete namespace {SPACE} --wait=false")
-    if not found:
-        made.twin.down()
 
 
 @pytest.fixture(autouse=True)
@@ -46,16 +39,9 @@ def _recorded(request: pytest.FixtureRequest, cluster: Cluster) -> Iterator[None
     """Each behaviour is a record, whether it passed or not."""
     failed = request.session.testsfailed
     yield
-    evidence.record(
-        "lab",
-        f"kubernetes.behaviour.{request.node.name.removeprefix('test_')}",
-        request.node.function.__doc__.split(".")[0],
-        int(request.session.testsfailed == failed),
-        goal="== 1",
-        proved_on="twin",
-        command="pytest tests/e2e/test_kubernetes_behaviours.py",
-        machine={"accelerator": cluster.twin.accelerator},
-    )
+    name = f"behaviour.{request.node.name.removeprefix('test_')}"
+    claim = request.node.function.__doc__.split(".")[0]
+    record(cluster, name, claim, int(request.session.testsfailed == failed), goal="== 1")
 
 
 def within(*objects: dict[str, Any]) -> list[dict[str, Any]]:

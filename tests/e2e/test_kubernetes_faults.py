@@ -3,19 +3,16 @@ power, and every port is knocked at.
 """
 
 import base64
-import json
 import time
 from collections.abc import Iterator
+from functools import partial
 
 import cluster as lab
 import pytest
-from cluster import MASTER, WORKER, Cluster
-
-from bedplate import evidence
-from bedplate.twin.lab import Twin
+from cluster import MASTER, PATIENCE, WORKER, Cluster, Made
 
 pytestmark = [pytest.mark.twin, pytest.mark.long]
-PATIENCE = 900.0  # seconds; emulated processors on a busy machine
+record = partial(lab.record, "tests/e2e/test_kubernetes_faults.py")
 SERVER = "standing"
 ASK = "import sys, urllib.request as u; print(u.urlopen(sys.argv[1], timeout=20).read().decode())"
 KNOCK = """
@@ -29,34 +26,14 @@ print(*[p for p in map(int, sys.argv[2].split(",")) if open_(p)])
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[Cluster]:
+def cluster(kubernetes: Made) -> Iterator[Cluster]:
     """The cluster, with a pod on the worker that answers."""
-    found = Twin.load(lab.INVENTORY).exists
-    made = lab.start()
-    if not found:
-        result = made.converge()
-        assert result.rc == 0, result.failures or result.output
+    made = kubernetes.cluster
     made.kubectl(f"delete pod {SERVER} --ignore-not-found")
     made.apply(lab.on(WORKER, lab.pod(SERVER, "serve", "still here")))
     lab.eventually(lambda: SERVER in lab.ready(made.get("pods")), PATIENCE)
     yield made
     made.kubectl(f"delete pod {SERVER}")
-    if not found:
-        made.twin.down()
-
-
-def record(cluster: Cluster, name: str, claim: str, value: float, *, unit: str = "", goal: str = "") -> None:
-    evidence.record(
-        "lab",
-        f"kubernetes.{name}",
-        claim,
-        value,
-        unit=unit,
-        goal=goal,
-        proved_on="twin",
-        command="pytest tests/e2e/test_kubernetes_faults.py",
-        machine={"accelerator": cluster.twin.accelerator},
-    )
 
 
 def python(cluster: Cluster, host: str, script: str, *arguments: str) -> str:
@@ -75,17 +52,11 @@ def containers(cluster: Cluster) -> dict[str, tuple[str, int]]:
     }
 
 
-def well(cluster: Cluster) -> bool:
-    """Both nodes are ready."""
-    said = cluster.kubectl("get nodes --output=json", check=False)
-    return said.code == 0 and len(lab.ready(json.loads(said.out)["items"])) == 2
-
-
 def test_pods_outlive_the_runtime_and_the_kubelet(cluster: Cluster) -> None:
     before = containers(cluster)
     assert before
     address = cluster.get(f"pods --field-selector=metadata.name={SERVER}")[0]["status"]["podIP"]
-    lab.eventually(lambda: well(cluster), PATIENCE)
+    lab.eventually(cluster.well, PATIENCE)
     for program in ("containerd", "kubelet"):
         cluster.run(f"systemctl kill --kill-who=main --signal=KILL {program}", WORKER)
         assert "still here" in python(
@@ -96,7 +67,7 @@ def test_pods_outlive_the_runtime_and_the_kubelet(cluster: Cluster) -> None:
             lambda name=program: cluster.run(f"systemctl is-active {name}", WORKER, check=False).code == 0,
             120,
         )
-    lab.eventually(lambda: well(cluster), PATIENCE)
+    lab.eventually(cluster.well, PATIENCE)
     after = containers(cluster)
     changed = [name for name, was in before.items() if after.get(name) != was]
     claim = "Containers that were started again when containerd and kubelet were killed under them"
@@ -112,7 +83,7 @@ def test_a_worker_that_was_started_again_comes_back(cluster: Cluster) -> None:
     machine.boot()
     cluster.twin.wait([machine])
     assert boot != cluster.run("cat /proc/sys/kernel/random/boot_id", WORKER).out
-    lab.eventually(lambda: SERVER in lab.ready(cluster.get("pods")) and well(cluster), PATIENCE)
+    lab.eventually(lambda: SERVER in lab.ready(cluster.get("pods")) and cluster.well(), PATIENCE)
     claim = "From the loss of a worker's power until its node and its pod are ready again"
     record(cluster, "worker.power", claim, round(time.monotonic() - begun), unit="s")
 
@@ -129,7 +100,7 @@ def test_the_control_plane_loses_power_and_nothing_that_was_written(cluster: Clu
     begun = time.monotonic()
     machine.boot()
     cluster.twin.wait([machine])
-    lab.eventually(lambda: well(cluster), PATIENCE)
+    lab.eventually(cluster.well, PATIENCE)
     seconds = time.monotonic() - begun
     names = {item["metadata"]["name"] for item in cluster.get("configmaps")}
     missing = [name for name in written if name not in names]

@@ -2,54 +2,29 @@
 that goes and comes back. On a cluster that is up already (`tests/e2e/test_kubernetes.py`), or on its own.
 """
 
-from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import cluster as lab
 import pytest
-from cluster import MASTER, WORKER, Cluster
+from cluster import MASTER, PATIENCE, WORKER, Cluster, Made
 
-from bedplate import evidence, playbook
+from bedplate import playbook
 from bedplate.playbook import PlaybookResult
-from bedplate.twin.lab import Twin
 
 pytestmark = [pytest.mark.twin, pytest.mark.long]
-PATIENCE = 900.0
+record = partial(lab.record, "tests/e2e/test_kubernetes_life.py")
 SNAPSHOTS = "/var/lib/bedplate/etcd-snapshots"
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[Cluster]:
-    found = Twin.load(lab.INVENTORY).exists
-    made = lab.start()
-    result = made.converge()
-    assert result.rc == 0, result.failures or result.output
-    yield made
-    if not found:
-        made.twin.down()
+def cluster(kubernetes: Made) -> Cluster:
+    return kubernetes.cluster
 
 
 def run(cluster: Cluster, name: str, **extra: Any) -> PlaybookResult:
     """A playbook of operators, as they start it."""
     return playbook.run(lab.INVENTORY, f"{name}.yml", overlays=[cluster.twin.overlay], extra=extra)
-
-
-def record(cluster: Cluster, name: str, claim: str, value: float, *, unit: str = "", goal: str = "") -> None:
-    evidence.record(
-        "lab",
-        f"kubernetes.{name}",
-        claim,
-        value,
-        unit=unit,
-        goal=goal,
-        proved_on="twin",
-        command="pytest tests/e2e/test_kubernetes_life.py",
-        machine={"accelerator": cluster.twin.accelerator},
-    )
-
-
-def well(cluster: Cluster) -> bool:
-    return len(lab.ready(cluster.get("nodes"))) == 2
 
 
 def told(result: PlaybookResult) -> str:
@@ -58,7 +33,7 @@ def told(result: PlaybookResult) -> str:
 
 
 def test_the_doctor_finds_what_is_wrong_and_nothing_else(cluster: Cluster) -> None:
-    lab.eventually(lambda: well(cluster), PATIENCE)
+    lab.eventually(cluster.well, PATIENCE)
     cluster.run("systemctl start etcd-snapshot.service")
     clean = run(cluster, "doctor")
     assert clean.rc == 0 and clean.changed == 0, clean.failures
@@ -83,7 +58,7 @@ def test_certificates_are_exchanged_while_pods_run(cluster: Cluster) -> None:
     assert result.rc == 0, result.failures
     after = cluster.run(serial).out
     assert before != after == cluster.run(served).out
-    lab.eventually(lambda: well(cluster), PATIENCE)
+    lab.eventually(cluster.well, PATIENCE)
     record(cluster, "certificates", "rotate_certificates.yml on one member takes", result.seconds, unit="s")
 
 
@@ -98,7 +73,7 @@ def test_etcd_goes_back_to_last_nights_snapshot(cluster: Cluster) -> None:
     words = told(asked).split('confirm="')[1].split('"')[0]
     result = run(cluster, "restore_etcd", confirm=words)
     assert result.rc == 0, result.failures
-    lab.eventually(lambda: well(cluster), PATIENCE)
+    lab.eventually(cluster.well, PATIENCE)
     names = {item["metadata"]["name"] for item in cluster.get("configmaps")}
     assert "kept" in names and "later" not in names
     again = sorted(item["metadata"]["uid"] for item in cluster.get("all,configmaps,secrets -A"))
@@ -128,7 +103,7 @@ def test_a_node_goes_and_comes_back_and_the_other_is_left_alone(cluster: Cluster
     assert cluster.run("test -e /etc/kubernetes/kubelet.conf", WORKER, check=False).code != 0
     back = cluster.converge()
     assert back.rc == 0, back.failures
-    lab.eventually(lambda: well(cluster), PATIENCE)
+    lab.eventually(cluster.well, PATIENCE)
     touched = [name for host, name in back.changed_tasks if host == MASTER and "Label" not in name]
     claim = "Tasks that changed something on the other node when one was removed and added again"
     record(cluster, "node.others", claim, len(touched), unit="tasks", goal="== 0")
