@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 import shutil
 import subprocess
 import tempfile
@@ -93,7 +94,8 @@ class Made:
 
 @contextmanager
 def made() -> Iterator[Made]:
-    """The cluster while the context lasts. One that was up already is converged once more and stays up."""
+    """The cluster while the context lasts. One that was up already is converged once more and stays up, and
+    so does a new one where ``BEDPLATE_KEEP`` is set."""
     twin = Twin.load(INVENTORY)
     fresh = not twin.exists
     with offline.mirror(BUNDLE, anew=fresh) as mirror:
@@ -104,7 +106,7 @@ def made() -> Iterator[Made]:
         for machine in twin.machines():
             _bring_probe(machine)
         yield Made(cluster, first, fresh)
-        if fresh:
+        if fresh and "BEDPLATE_KEEP" not in os.environ:
             twin.down()
             shutil.rmtree(BUNDLE)
 
