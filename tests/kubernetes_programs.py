@@ -45,7 +45,9 @@ def _images(folder: Path, programs: Mapping[str, Path], versions: Mapping[str, s
     proxy = {"/usr/local/bin/kube-proxy": programs["kube-proxy"]}
     nft = shutil.which("nft", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
     assert nft, "kube-proxy calls nft: install nftables"
-    _image(folder / "node", f"kube-proxy:{release}", proxy | oci_archive.libraries(Path(nft)), "kube-proxy")
+    # By it nft says "tcp"; kube-proxy takes a number for another element, and deletes its own.
+    proxy |= oci_archive.libraries(Path(nft)) | {"/etc/protocols": Path("/etc/protocols")}
+    _image(folder / "node", f"kube-proxy:{release}", proxy, "kube-proxy")
     dns = {"/coredns": programs["coredns"]}
     _image(folder / "node", f"coredns/coredns:v{versions['version_coredns']}", dns, "/coredns")
     policies = {"/bin/netpol": programs["kube-network-policies"]}
