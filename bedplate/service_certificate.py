@@ -2,6 +2,7 @@
 given it and trust nothing else, so there is no authority whose key could be lost."""
 
 import datetime
+import re
 from collections.abc import Sequence
 
 from cryptography import x509
@@ -11,6 +12,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 LIFE = datetime.timedelta(days=825)  # what strict clients take at most; `bedplate secrets --rotate` renews it
 SKEW = datetime.timedelta(minutes=5)
+_CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----")
 
 
 def bundle(names: Sequence[str], *, life: datetime.timedelta = LIFE) -> str:
@@ -35,3 +37,8 @@ def bundle(names: Sequence[str], *, life: datetime.timedelta = LIFE) -> str:
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
     return (private + certificate.public_bytes(serialization.Encoding.PEM)).decode()
+
+
+def certificates(text: str) -> list[str]:
+    """Every certificate of a PEM text, and nothing else of it, whatever its order."""
+    return [found + "\n" for found in _CERTIFICATE.findall(text)]
