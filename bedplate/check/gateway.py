@@ -6,7 +6,7 @@ from typing import Any
 
 from bedplate.check.problem import Problem
 from bedplate.check.rules import View, fleet_rule, host_rule
-from bedplate.gateway import plan
+from bedplate.gateway import behind, plan
 
 Data = Mapping[str, Any]
 
@@ -16,10 +16,23 @@ def routes(
     nginx_gateway_routes: Sequence[Data] = (),
     nginx_gateway_groups: Sequence[Data] = (),
     nginx_gateway_upstreams: Sequence[Data] = (),
+    nginx_gateway_names: Sequence[str] | None = None,
 ) -> Iterator[Problem]:
     """Routes, groups of clients, and upstreams."""
-    for key, why, remedy in plan.faults(nginx_gateway_routes, nginx_gateway_groups, nginx_gateway_upstreams):
+    for key, why, remedy in plan.faults(
+        nginx_gateway_routes, nginx_gateway_groups, nginx_gateway_upstreams, nginx_gateway_names
+    ):
         yield Problem(key, why, remedy)
+
+
+@fleet_rule
+def nodes(view: View) -> Iterator[Problem]:
+    """Hosts that are an upstream's servers are there, and can be reached."""
+    addresses = dict(view.each("vlan_network_addresses"))
+    ports = {host: api.get("outside", 0) for host, api in view.each("platform_api")}
+    for host, upstreams in view.each("nginx_gateway_upstreams"):
+        found = behind.faults(upstreams, view.groups, addresses, ports.get(host, 0))
+        yield from (Problem(key, why, remedy, host=host) for key, why, remedy in found)
 
 
 @host_rule
