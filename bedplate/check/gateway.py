@@ -3,6 +3,7 @@ what is wrong."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 from bedplate.check.problem import Problem
 from bedplate.check.rules import View, fleet_rule, host_rule
@@ -40,6 +41,20 @@ def names(nginx_gateway_names: Sequence[str]) -> Iterator[Problem]:
     """Names by which clients call it."""
     for key, why, remedy in plan.name_faults(nginx_gateway_names):
         yield Problem(key, why, remedy)
+
+
+@host_rule
+def people(nginx_gateway_names: Sequence[str], platform_dify: Data) -> Iterator[Problem]:
+    """Dify and the models each have a name: by Dify's, its own interface answers."""
+    host = urlsplit(platform_dify["address"]).hostname
+    if any(plan.name_faults(nginx_gateway_names)):
+        return
+    if host not in nginx_gateway_names:
+        why = f"people call Dify {host}, and the gateway has no such name"
+        yield Problem(("nginx_gateway_names",), why, f"add {host}, or change address of platform_dify")
+    elif set(nginx_gateway_names) == {host}:
+        why = f"{host} is Dify's name (address of platform_dify), and models have none"
+        yield Problem(("nginx_gateway_names",), why, "add a name for models")
 
 
 @host_rule
