@@ -18,14 +18,17 @@ _CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE
 def bundle(names: Sequence[str], *, life: datetime.timedelta = LIFE) -> str:
     """PEM: the private key (PKCS #8), then the certificate, for these DNS names (``*.``: any one label)."""
     key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
+    serial = x509.random_serial_number()
+    # A subject of its own: of two with one subject in a file of trust, OpenSSL tries the first alone.
+    own = x509.NameAttribute(NameOID.SERIAL_NUMBER, f"{serial:x}")
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0]), own])
     now = datetime.datetime.now(datetime.UTC)
     certificate = (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(subject)
         .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
+        .serial_number(serial)
         .not_valid_before(now - SKEW)
         .not_valid_after(now + life)
         .add_extension(x509.SubjectAlternativeName([x509.DNSName(name) for name in names]), critical=False)
