@@ -318,11 +318,13 @@ def test_a_web_socket_passes_to_dify_and_nowhere_else(site: Site) -> None:
 
 
 def test_the_record_says_who_asked_dify_and_not_for_what(site: Site) -> None:
-    assert status(site.ask(DIFY, "/console/api/apps?word=secret-word")) == "200"
+    answer = site.ask(DIFY, "/console/api/apps?word=secret-word")
+    assert (status(answer), answer.lower().count(b"x-request-id")) == ("200", 1)
     deadline = time.monotonic() + 10
     while not (found := [json.loads(line) for line in site.nginx.audit() if "/console/api/apps" in line]):
         assert time.monotonic() < deadline, "the access was not recorded"
         time.sleep(0.05)
     last = found[-1]
+    assert f"X-Request-Id: {last['id']}".encode() in answer
     assert (last["user"], last["operation"]) == ("alice", "dify: GET /console/api/apps")
     assert "secret-word" not in "".join(site.nginx.audit())
