@@ -16,13 +16,14 @@ def faults(
         if "hosts" not in upstream:
             continue
         key, hosts = (UPSTREAMS, index, "hosts"), upstream["hosts"]
-        members = groups.get(hosts["group"], ())
-        if not members:
+        if not groups.get(hosts["group"]):
             yield (*key, "group"), "no host is in this group", "name a group of hosts.yml with hosts"
-        absent = [host for host in members if hosts["network"] not in addresses.get(host, {})]
-        if absent:
-            remedy = "name a network on which all of them have an address"
-            yield (*key, "network"), f"{', '.join(absent)}: no address on it", remedy
+        elif not _reached(hosts, groups, addresses):
+            yield (
+                (*key, "network"),
+                "none of these hosts has an address on it",
+                "name a network that they have",
+            )
         if not hosts.get("port", port):
             why = "there is no port, and platform_api has no outside"
             yield key, why, "set outside in platform_api, or a port here"
@@ -42,9 +43,14 @@ def resolved(
     for upstream in upstreams:
         one = dict(upstream)
         if hosts := one.pop("hosts", None):
-            reached = [addresses[host][hosts["network"]] for host in groups[hosts["group"]]]
-            one["servers"] = [{"address": f"{address}:{hosts.get('port', port)}"} for address in reached]
+            reached, at = _reached(hosts, groups, addresses), hosts.get("port", port)
+            one["servers"] = [{"address": f"{address}:{at}"} for address in reached]
         if "certificate" in one.get("tls", {}):
             one["tls"] = {"name": one["tls"]["name"], "trust": certificates[one["name"]]}
         found.append(one)
     return found
+
+
+def _reached(hosts: Data, groups: Mapping[str, Sequence[str]], addresses: Addresses) -> list[str]:
+    members = [addresses.get(host, {}) for host in groups[hosts["group"]]]
+    return [own[hosts["network"]] for own in members if hosts["network"] in own]

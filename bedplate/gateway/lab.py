@@ -57,7 +57,7 @@ class Authority:
         extra: Sequence[x509.Extension[Any]] = (),
         others: Sequence[str] = (),
     ) -> x509.Certificate:
-        """A certificate; ``begin`` in days from now. Of a server, ``name``, ``others`` and 127.0.0.1 are names."""
+        """A certificate; ``begin`` in days from now. A server has ``name``, ``others`` and 127.0.0.1."""
         now = datetime.now(UTC)
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, self.name)])

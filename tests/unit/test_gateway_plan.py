@@ -53,6 +53,8 @@ def test_each_name_has_its_routes_and_names_with_the_same_are_one_server() -> No
 def test_servers_are_the_hosts_of_a_group_at_the_port_of_the_platform() -> None:
     (one,) = resolved()
     assert one["servers"] == [{"address": "10.0.0.1:30443"}, {"address": "10.0.0.2:30443"}]
+    (one,) = resolved(hosts={"group": "kubernetes", "network": "storage"})
+    assert one["servers"] == [{"address": "10.1.0.2:30443"}], "a host without an address there is none"
     (one,) = resolved(hosts=PLATFORM["hosts"] | {"port": 31000})
     assert [server["address"] for server in one["servers"]] == ["10.0.0.1:31000", "10.0.0.2:31000"]
 
@@ -61,7 +63,7 @@ def test_servers_are_the_hosts_of_a_group_at_the_port_of_the_platform() -> None:
     ("hosts", "port", "said"),
     [
         ({"group": "nodes", "network": "cluster"}, 1, "hosts.group: no host is in this group"),
-        ({"group": "kubernetes", "network": "storage"}, 1, "hosts.network: n1: no address on it"),
+        ({"group": "kubernetes", "network": "business"}, 1, "hosts.network: none of these hosts"),
         ({"group": "kubernetes", "network": "cluster"}, 0, "hosts: there is no port"),
     ],
 )

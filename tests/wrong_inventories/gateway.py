@@ -56,7 +56,7 @@ CASES = [
         0,
         to={"name": "api", "hosts": {"group": "gpu_nodes", "network": "business"}},
         value="business",
-        why="no address on it",
+        why="none of these hosts has an address on it",
         remedy="name a network",
         at=("hosts", "network"),
     ),
