@@ -23,7 +23,7 @@ from bedplate.inventory import load
 from bedplate.model_files import manifest as model_files
 from tests import kubernetes_standins, oci_archive
 from tests.integration.mirror import Mirror, serving
-from tests.kubernetes_medium import archive
+from tests.kubernetes_programs import archive
 from tests.vendor_repository.debian import Package
 from tests.vendor_repository.debian import archive as deb
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import yaml
 
 from bedplate import paths
-from tests.kubernetes_medium import archive
+from tests.kubernetes_programs import archive
 
 KUBEADM = r"""#!/bin/sh
 set -e

@@ -51,6 +51,7 @@ def config(inventory: Inventory) -> dict[str, Any]:
             *(_pods(*row) for row in POD_JOBS),
             *(_gateway(*row) for row in GATEWAY_JOBS),
             _labelled(),
+            *_log_collectors(inventory),
             _named(STATE, [f"{STATE}.{NAMESPACE}.svc:{shared['port_kube_state_metrics']}"], honor=True),
             _named(PROMETHEUS, members(PROMETHEUS, PAIR, shared["port_prometheus"])),
             _named(ALERTMANAGER, managers),
@@ -88,6 +89,13 @@ def _hosts(job: str, hosts: dict[str, Vars], port: int) -> Job:
         for host, values in hosts.items()
     ]
     return {"job_name": job, "static_configs": targets}
+
+
+def _log_collectors(inventory: Inventory) -> Iterable[Job]:
+    """Where logs are collected: the collectors of hosts outside Kubernetes, services there and no pods."""
+    outside = {h: v for h, v in inventory.hosts.items() if h not in inventory.groups.get("kubernetes", ())}
+    if outside and inventory.shared.get("platform_logs"):
+        yield _hosts("log-collector", outside, inventory.shared["port_log_collector_metrics"])
 
 
 def _named(job: str, targets: Sequence[str], *, honor: bool = False) -> Job:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from ai_platform import api_flows, backup_items, data_flows, dify_flows, log_flows, milvus_flows, names
+from ai_platform.log_settings import Logs
 from ai_platform.namespaces import on_host_network
 from ai_platform.peers import OUTSIDE, Flow, Peer
 from ai_platform.settings import Backups, Settings, Watch
@@ -47,7 +48,7 @@ def flows(settings: Settings) -> list[Flow]:
         ]
     found += _api_clients(ports)
     if settings.watch:
-        found += _watching(settings.watch, ports)
+        found += _watching(settings.watch, settings.logs, ports)
     if settings.backups:
         found += _backing_up(settings, settings.backups)
     found += api_flows.flows(settings)
@@ -70,9 +71,10 @@ def _api_clients(ports: Mapping[str, int]) -> list[Flow]:
     return [Flow(Peer(namespace, app), OUTSIDE, api, why) for namespace, app, why in clients]
 
 
-def _watching(watch: Watch, ports: Mapping[str, int]) -> list[Flow]:
+def _watching(watch: Watch, logs: Logs | None, ports: Mapping[str, int]) -> list[Flow]:
     """Who reads whom, who tells whom."""
-    hosts = ("kubernetes_api", "kubelet", "node_exporter", "etcd_metrics")
+    hosts = ["kubernetes_api", "kubelet", "node_exporter", "etcd_metrics"]
+    hosts += ["log_collector_metrics"] if logs and logs.heard_at else []
     read = [(DCGM, "dcgm_exporter"), (STATE, "kube_state_metrics"), (BLACKBOX, "blackbox_exporter")]
     read += [(PROMETHEUS, "prometheus"), (ALERTMANAGER, "alertmanager")]
     found = [

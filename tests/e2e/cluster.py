@@ -1,6 +1,11 @@
-"""The twin of tests/e2e/inventories/kubernetes, its disc, and how tests talk to its cluster."""
+"""The twin of tests/e2e/inventories/kubernetes, built from a bundle, and how tests talk to its cluster."""
 
+import base64
 import json
+import os
+import shutil
+import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,16 +13,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import offline
+
 from bedplate import evidence, paths, playbook
 from bedplate.playbook import PlaybookResult
 from bedplate.twin.lab import Size, Twin
-from bedplate.twin.machine import Result
-from tests import kubernetes_medium
+from bedplate.twin.machine import Result, VirtualMachine
+from tests import kubernetes_programs
 
-INVENTORY = paths.ROOT / "tests/e2e/inventories/kubernetes"
+INVENTORY = offline.INVENTORY
+BUNDLE = Path(tempfile.gettempdir()) / "bedplate-kubernetes"  # nginx's workers may enter it
 PLAYBOOK = str(paths.ROOT / "tests/e2e/playbooks/kubernetes.yml")
 MASTER, WORKER = "kube-ctl1", "kube-wrk1"
-DISC = "LABEL=bedplate-disc /srv/disc ext4 ro,nofail 0 0"
 MEMORY = ((MASTER, 4096), (WORKER, 2048))  # MiB
 CPUS = ((MASTER, 2), (WORKER, 1))  # kubeadm wants two
 PATIENCE = 900.0  # seconds; emulated processors on a busy machine
@@ -25,24 +32,29 @@ PATIENCE = 900.0  # seconds; emulated processors on a busy machine
 
 @dataclass(frozen=True)
 class Cluster:
-    """A running twin whose machines have the disc."""
+    """A running twin; ``words`` are what its inventory would say at a site with its mirror."""
 
     twin: Twin
-    digests: dict[str, str]
+    words: dict[str, Any]
 
     def converge(self, **options: Any) -> PlaybookResult:
         """One run of the playbook."""
-        extra = {
-            "container_runtime_sha256": self.digests["containerd"],
-            "kubernetes_node_sha256": self.digests["kubernetes"],
-            "kubernetes_control_plane_etcd_sha256": self.digests["etcd"],
-        }
-        return playbook.run(INVENTORY, PLAYBOOK, overlays=[self.twin.overlay], extra=extra, **options)
+        return self.play(PLAYBOOK, **options)
+
+    def play(self, name: str, **options: Any) -> PlaybookResult:
+        """A playbook as an operator starts it; ``extra`` are words of its own."""
+        extra = self.words | options.pop("extra", {})
+        return playbook.run(INVENTORY, name, overlays=[self.twin.overlay], extra=extra, **options)
 
     def run(self, command: str, host: str = MASTER, *, check: bool = True) -> Result:
         """A shell command as root."""
         quoted = command.replace("'", "'\\''")
         return self.twin.machine(host).ssh(f"sudo sh -c '{quoted}'", limit=600, check=check)
+
+    def python(self, script: str, *arguments: str, host: str = MASTER) -> str:
+        """What a script prints on a host."""
+        coded = base64.b64encode(script.encode()).decode()
+        return self.run(f"echo {coded} | base64 -d | python3 - {' '.join(arguments)}", host).out
 
     def kubectl(self, arguments: str, *, check: bool = True) -> Result:
         """kubectl as the cluster's administrator."""
@@ -82,14 +94,28 @@ class Made:
 
 @contextmanager
 def made() -> Iterator[Made]:
-    """The cluster while the context lasts. One that was up already is converged once more and stays up."""
-    fresh = not Twin.load(INVENTORY).exists
-    cluster = start()
-    first = cluster.converge()
-    assert first.rc == 0, first.failures or first.output
-    yield Made(cluster, first, fresh)
-    if fresh:
-        cluster.twin.down()
+    """The cluster while the context lasts. One that was up already is converged once more and stays up, and
+    so does a new one where ``BEDPLATE_KEEP`` is set."""
+    twin = Twin.load(INVENTORY)
+    fresh = not twin.exists
+    with offline.mirror(BUNDLE, anew=fresh) as mirror:
+        twin.up(Size(memory_of=MEMORY, cpus_of=CPUS, mirror=mirror.port))
+        cluster = Cluster(twin, mirror.words(twin))
+        first = cluster.converge()
+        assert first.rc == 0, first.failures or first.output
+        for machine in twin.machines():
+            _bring_probe(machine)
+        yield Made(cluster, first, fresh)
+        if fresh and "BEDPLATE_KEEP" not in os.environ:
+            twin.down()
+            shutil.rmtree(BUNDLE)
+
+
+def _bring_probe(machine: VirtualMachine) -> None:
+    """Tests' own program is no part of what a site needs, and of no bundle."""
+    command = [*machine.connection.ssh(machine.name), "sudo ctr --namespace=k8s.io images import -"]
+    with offline.archive(BUNDLE, "probe").open("rb") as archive:
+        subprocess.run(command, cwd=machine.folder, stdin=archive, capture_output=True, check=True)
 
 
 def record(
@@ -107,27 +133,6 @@ def record(
         command=f"pytest {test}",
         machine={"accelerator": cluster.twin.accelerator},
     )
-
-
-def start() -> Cluster:
-    """Make the disc, boot the machines, put the disc in."""
-    folder = paths.state("kubernetes") / "disc"
-    twin = Twin.load(INVENTORY)
-    if not twin.exists:  # what is in a drive stays as it is
-        kubernetes_medium.make(folder)
-    twin.up(Size(memory_of=MEMORY, cpus_of=CPUS, medium=folder / "disc.img"))
-    for machine in twin.machines():
-        line = f"grep -q bedplate-disc /etc/fstab || echo {DISC} >>/etc/fstab"
-        machine.ssh(
-            f"sudo sh -c 'mkdir -p /srv/disc; {line}; mountpoint -q /srv/disc || mount /srv/disc'", check=True
-        )
-    return Cluster(twin, digests(folder))
-
-
-def digests(folder: Path) -> dict[str, str]:
-    """SHA-256 of the release archives on the disc."""
-    said: dict[str, str] = json.loads((folder / "digests.json").read_text())
-    return said
 
 
 def eventually(check: Callable[[], bool], seconds: float) -> float:
@@ -166,7 +171,7 @@ def pod(name: str, *command: str, **labels: str) -> dict[str, Any]:
             "containers": [
                 {
                     "name": "probe",
-                    "image": kubernetes_medium.PROBE,
+                    "image": kubernetes_programs.PROBE,
                     "imagePullPolicy": "Never",
                     "command": ["/probe", *command],
                     "securityContext": {

@@ -1,10 +1,12 @@
-"""The twin's cluster from a bundle instead of a disc: built and served here, and nothing else in reach.
+"""A bundle of tests/e2e/inventories/kubernetes, built and served here for its twin, which reaches no more.
 
 ``with offline.mirror(folder) as mirror``: then ``Size(mirror=mirror.port)`` for `Twin.up`, and
 ``mirror.words(twin)`` as extra variables of the run. Images and release archives are those of
-tests/kubernetes_medium.py, made here and named so in the manifest; packages are the distribution's own.
+tests/kubernetes_programs.py, made here and named so in the manifest; packages are the distribution's own.
 """
 
+import json
+import shutil
 import subprocess
 import sys
 import time
@@ -20,9 +22,9 @@ import yaml
 from bedplate import paths
 from bedplate.bundle import distributions, repository
 from bedplate.bundle.build import Built, Order, build
-from bedplate.ports import free_ports
+from bedplate.ports import free_port
 from bedplate.twin.lab import Twin
-from tests import kubernetes_medium
+from tests import kubernetes_programs
 
 INVENTORY = paths.ROOT / "tests/e2e/inventories/kubernetes"
 KINDS = ("packages", "images", "releases")
@@ -30,11 +32,6 @@ PINS = {
     "container_runtime_sha256": "containerd",
     "kubernetes_node_sha256": "kubernetes",
     "kubernetes_control_plane_etcd_sha256": "etcd",
-}
-RELEASES = {
-    "container_runtime_release_url": "containerd",
-    "kubernetes_node_release_url": "kubernetes",
-    "kubernetes_control_plane_etcd_release_url": "etcd",
 }
 
 
@@ -48,43 +45,49 @@ class Mirror:
     pins: dict[str, str]
 
     def words(self, twin: Twin) -> dict[str, Any]:
-        """What the inventory would say at a site with this mirror, instead of the disc."""
-        site = {
-            "site_mirror": twin.mirror,
-            "site_mirror_key": (self.bundle / repository.KEY).read_text(),
-            "kubernetes_node_image_archives": [],
-        }
-        return site | {word: f"{twin.mirror}/{folder}" for word, folder in RELEASES.items()} | self.pins
+        """What the inventory would say at a site with this mirror."""
+        key = (self.bundle / repository.KEY).read_text()
+        return {"site_mirror": twin.mirror, "site_mirror_key": key} | self.pins
 
 
 @contextmanager
-def mirror(folder: Path, kinds: tuple[str, ...] = KINDS) -> Iterator[Mirror]:
-    """Build the bundle of the kubernetes inventory in ``folder`` and serve it while the context lasts.
+def mirror(folder: Path, *, anew: bool) -> Iterator[Mirror]:
+    """Build the bundle of the kubernetes inventory in ``folder`` and serve it while the context lasts;
+    without ``anew`` from the same programs and on the same port as before.
 
     ``folder`` must be one that everybody may enter (nginx's workers are not root).
     """
-    content = folder / "content"
-    digests = kubernetes_medium.content(content)
-    pins = {word: digests[name] for word, name in PINS.items()}
-    (folder / "overlay").mkdir(exist_ok=True)
-    (folder / "overlay" / "hosts.yml").write_text(yaml.safe_dump({"all": {"vars": pins}}))
+    if anew:
+        shutil.rmtree(folder, ignore_errors=True)
+    kept = folder / "mirror.json"
+    if not kept.exists():
+        digests = kubernetes_programs.content(folder / "content")
+        pins = {word: digests[name] for word, name in PINS.items()}
+        (folder / "overlay").mkdir()
+        (folder / "overlay" / "hosts.yml").write_text(yaml.safe_dump({"all": {"vars": pins}}))
+        kept.write_text(json.dumps({"port": free_port(), "pins": pins}))
+    known = json.loads(kept.read_text())
     order = Order(
         inventory=INVENTORY,
         out=folder / "bundle",
         distribution=distributions.parse("", "amd64"),
         overlays=(folder / "overlay",),
-        kinds=kinds,
-        images=content / "images",
-        release=content / "release",
+        kinds=KINDS,
+        images=folder / "content" / "images",
+        release=folder / "content" / "release",
     )
     built = build(order)
-    with _serving(order.out) as port:
-        yield Mirror(order.out, port, built, pins)
+    with _serving(order.out, known["port"]):
+        yield Mirror(order.out, known["port"], built, known["pins"])
+
+
+def archive(folder: Path, name: str) -> Path:
+    """The OCI archive of an image, also of one that is not in the bundle."""
+    return next((folder / "content" / "images").rglob(f"{name}.tar"))
 
 
 @contextmanager
-def _serving(bundle: Path) -> Iterator[int]:
-    port = free_ports(1)[0]
+def _serving(bundle: Path, port: int) -> Iterator[None]:
     words = [
         sys.executable,
         "-m",
@@ -102,7 +105,7 @@ def _serving(bundle: Path) -> Iterator[int]:
                 if _answers(port):
                     break
                 time.sleep(0.2)
-            yield port
+            yield
         finally:
             process.terminate()
 

@@ -1,4 +1,4 @@
-"""A real cluster on two virtual machines: made by the roles from a disc, with real pods.
+"""A real cluster on two virtual machines: made by the roles from a bundle, with real pods.
 
 The order matters: what is shown later stands on what came before.
 """
@@ -33,6 +33,29 @@ def test_every_node_is_ready_and_every_pod_runs(cluster: Cluster) -> None:
     pods = cluster.get("pods --namespace=kube-system")
     missing = len(pods) - len(lab.ready(pods))
     record(cluster, "pods", "Pods of the cluster's own that are not ready", missing, goal="== 0")
+
+
+OUTSIDE = """
+import socket, sys
+def reached(place):
+    host, port = place.rsplit(":", 1)
+    try:
+        socket.create_connection((host, int(port)), 4).close()
+    except OSError:
+        return False
+    return True
+print(*[place for place in sys.argv[1:] if reached(place)])
+"""
+
+
+def test_its_machines_reach_the_mirror_and_nothing_else(cluster: Cluster) -> None:
+    mirror = cluster.words["site_mirror"].removeprefix("http://") + ":80"
+    elsewhere = ("10.14.0.1:22", "10.14.0.2:80", "1.1.1.1:443", "8.8.8.8:53", "registry.k8s.io:443")
+    for host in (MASTER, WORKER):
+        reached = cluster.python(OUTSIDE, mirror, *elsewhere, host=host).split()
+        assert reached == [mirror]
+    claim = "Addresses besides the mirror that the machines reached, of five that were tried"
+    record(cluster, "offline.reached", claim, 0, goal="== 0")
 
 
 def test_nodes_are_labelled_and_tainted_as_the_inventory_says(cluster: Cluster) -> None:

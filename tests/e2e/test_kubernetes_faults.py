@@ -2,7 +2,6 @@
 power, and every port is knocked at.
 """
 
-import base64
 import time
 from collections.abc import Iterator
 from functools import partial
@@ -36,12 +35,6 @@ def cluster(kubernetes: Made) -> Iterator[Cluster]:
     made.kubectl(f"delete pod {SERVER}")
 
 
-def python(cluster: Cluster, host: str, script: str, *arguments: str) -> str:
-    """What a script prints on a host."""
-    coded = base64.b64encode(script.encode()).decode()
-    return cluster.run(f"echo {coded} | base64 -d | python3 - {' '.join(arguments)}", host).out
-
-
 def containers(cluster: Cluster) -> dict[str, tuple[str, int]]:
     """Id and number of restarts of every container on the worker."""
     pods = cluster.get(f"pods --all-namespaces --field-selector=spec.nodeName={WORKER}")
@@ -59,9 +52,8 @@ def test_pods_outlive_the_runtime_and_the_kubelet(cluster: Cluster) -> None:
     lab.eventually(cluster.well, PATIENCE)
     for program in ("containerd", "kubelet"):
         cluster.run(f"systemctl kill --kill-who=main --signal=KILL {program}", WORKER)
-        assert "still here" in python(
-            cluster, WORKER, ASK, f"http://{address}:8080"
-        )  # nobody is there who could start it again yet
+        # Nobody is there who could start it again yet.
+        assert "still here" in cluster.python(ASK, f"http://{address}:8080", host=WORKER)
     for program in ("containerd", "kubelet"):
         lab.eventually(
             lambda name=program: cluster.run(f"systemctl is-active {name}", WORKER, check=False).code == 0,
@@ -129,7 +121,7 @@ def test_only_the_ports_of_the_inventory_are_reached(cluster: Cluster) -> None:
         )
         ports = {int(word) for word in listening.out.split()} | wanted
         assert {2379, 2380} < ports or host == WORKER  # there is something to be kept from others
-        knocked = python(cluster, other, KNOCK, address, ",".join(map(str, sorted(ports))))
+        knocked = cluster.python(KNOCK, address, ",".join(map(str, sorted(ports))), host=other)
         reached = {int(word) for word in knocked.split()}
         claim = f"Ports of {host} that are reached from another machine and should not be"
         record(cluster, f"ports.{host}", claim, len(reached - wanted), unit="ports", goal="== 0")

@@ -3,13 +3,11 @@ that goes and comes back. On a cluster that is up already (`tests/e2e/test_kuber
 """
 
 from functools import partial
-from typing import Any
 
 import cluster as lab
 import pytest
 from cluster import MASTER, PATIENCE, WORKER, Cluster, Made
 
-from bedplate import playbook
 from bedplate.playbook import PlaybookResult
 
 pytestmark = [pytest.mark.twin, pytest.mark.long]
@@ -22,11 +20,6 @@ def cluster(kubernetes: Made) -> Cluster:
     return kubernetes.cluster
 
 
-def run(cluster: Cluster, name: str, **extra: Any) -> PlaybookResult:
-    """A playbook of operators, as they start it."""
-    return playbook.run(lab.INVENTORY, f"{name}.yml", overlays=[cluster.twin.overlay], extra=extra)
-
-
 def told(result: PlaybookResult) -> str:
     assert result.failures, result.output
     return " ".join(result.failures[0][2].split())
@@ -35,12 +28,12 @@ def told(result: PlaybookResult) -> str:
 def test_the_doctor_finds_what_is_wrong_and_nothing_else(cluster: Cluster) -> None:
     lab.eventually(cluster.well, PATIENCE)
     cluster.run("systemctl start etcd-snapshot.service")
-    clean = run(cluster, "doctor")
+    clean = cluster.play("doctor.yml")
     assert clean.rc == 0 and clean.changed == 0, clean.failures
     cluster.kubectl(f"cordon {WORKER}")
     cluster.run(f"find {SNAPSHOTS} -name 'etcd-*.db' -exec touch -d '3 days ago' {{}} +")
     try:
-        ill = run(cluster, "doctor")
+        ill = cluster.play("doctor.yml")
     finally:
         cluster.kubectl(f"uncordon {WORKER}")
         cluster.run(f"find {SNAPSHOTS} -name 'etcd-*.db' -exec touch {{}} +")
@@ -54,7 +47,7 @@ def test_certificates_are_exchanged_while_pods_run(cluster: Cluster) -> None:
     serial = "openssl x509 -noout -serial -in /etc/kubernetes/pki/apiserver.crt"
     served = "echo | openssl s_client -connect 127.0.0.1:6443 2>/dev/null | openssl x509 -noout -serial"
     before = cluster.run(serial).out
-    result = run(cluster, "rotate_certificates")
+    result = cluster.play("rotate_certificates.yml")
     assert result.rc == 0, result.failures
     after = cluster.run(serial).out
     assert before != after == cluster.run(served).out
@@ -68,10 +61,10 @@ def test_etcd_goes_back_to_last_nights_snapshot(cluster: Cluster) -> None:
     objects = sorted(item["metadata"]["uid"] for item in cluster.get("all,configmaps,secrets -A"))
     cluster.kubectl("create configmap later --from-literal=word=after")
     cluster.kubectl("delete configmap kept")
-    asked = run(cluster, "restore_etcd")
+    asked = cluster.play("restore_etcd.yml")
     assert asked.rc != 0 and "whatever kube-ctl1 know since then is undone" in told(asked)
     words = told(asked).split('confirm="')[1].split('"')[0]
-    result = run(cluster, "restore_etcd", confirm=words)
+    result = cluster.play("restore_etcd.yml", extra=dict(confirm=words))
     assert result.rc == 0, result.failures
     lab.eventually(cluster.well, PATIENCE)
     names = {item["metadata"]["name"] for item in cluster.get("configmaps")}
@@ -86,22 +79,22 @@ def test_etcd_goes_back_to_last_nights_snapshot(cluster: Cluster) -> None:
 
 
 def test_the_last_member_of_etcd_stays(cluster: Cluster) -> None:
-    result = run(cluster, "remove_node", node=MASTER, confirm=f"remove {MASTER}")
+    result = cluster.play("remove_node.yml", extra=dict(node=MASTER, confirm=f"remove {MASTER}"))
     assert result.rc != 0 and result.changed == 0
     assert "only member of the control plane" in told(result)
 
 
 def test_a_node_goes_and_comes_back_and_the_other_is_left_alone(cluster: Cluster) -> None:
-    asked = run(cluster, "remove_node", node=WORKER)
+    asked = cluster.play("remove_node.yml", extra=dict(node=WORKER))
     assert asked.rc != 0 and f'confirm="remove {WORKER}"' in told(asked)
     here = f"pods --namespace=kube-system --field-selector=spec.nodeName={MASTER}"
     before = {pod["metadata"]["uid"] for pod in cluster.get(here)}
     boot = cluster.run("cat /proc/sys/kernel/random/boot_id").out
-    gone = run(cluster, "remove_node", node=WORKER, confirm=f"remove {WORKER}")
+    gone = cluster.play("remove_node.yml", extra=dict(node=WORKER, confirm=f"remove {WORKER}"))
     assert gone.rc == 0, gone.failures
     assert [node["metadata"]["name"] for node in cluster.get("nodes")] == [MASTER]
     assert cluster.run("test -e /etc/kubernetes/kubelet.conf", WORKER, check=False).code != 0
-    back = cluster.converge()
+    back = cluster.play("add_node.yml")
     assert back.rc == 0, back.failures
     lab.eventually(cluster.well, PATIENCE)
     touched = [name for host, name in back.changed_tasks if host == MASTER and "Label" not in name]

@@ -147,7 +147,10 @@ def content(address: str, words: dict[str, str], _: list[str]) -> dict[str, Any]
 
 
 def plain(row: Any, without: str) -> dict[str, Any]:
-    return {key: repr(value) for key, value in sorted(dict(row).items()) if key != without}
+    """Comparable: a JSON object has no order, and Milvus gives it back in the order in which it came."""
+    return {
+        key: json.dumps(value, sort_keys=True, default=repr) for key, value in row.items() if key != without
+    }
 
 
 def drop(address: str, words: dict[str, str], _: list[str]) -> dict[str, Any]:

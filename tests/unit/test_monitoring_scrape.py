@@ -1,6 +1,7 @@
 """What is scraped: every host, every job that an alert expects, with the labels that rules count on."""
 
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,20 @@ def test_every_host_is_read_at_its_management_address_inside_kubernetes_or_not()
         assert found[host] == f"{values['vlan_network_addresses']['management']}:9100"
 
 
+def test_collectors_of_logs_outside_kubernetes_are_read_and_only_those() -> None:
+    inventory = samples.base("production")
+    found = nodes(jobs("production")["log-collector"])
+    assert set(found) == set(inventory.hosts) - set(inventory.groups["kubernetes"])
+    port = inventory.shared["port_log_collector_metrics"]
+    assert all(address.endswith(f":{port}") for address in found.values())
+    without = {
+        host: {k: v for k, v in values.items() if k != "platform_logs"}
+        for host, values in inventory.hosts.items()
+    }
+    config = scrape.config(replace(inventory, hosts=without))
+    assert "log-collector" not in {job["job_name"] for job in config["scrape_configs"]}
+
+
 @pytest.mark.parametrize(
     ("addresses", "zone", "expected_address"),
     [
@@ -71,7 +86,7 @@ def test_what_is_expected_has_a_job_that_can_be_seen(environment: str) -> None:
 
 def test_every_exporter_has_a_job() -> None:
     exporters = {metric.exporter for metric in metrics.known().values()}
-    assert exporters - set(jobs("production")) - {"scrape"} == LABELLED
+    assert exporters - {"scrape"} == (set(jobs("production")) & exporters) | LABELLED
 
 
 @pytest.mark.parametrize("job", ["vllm", "triton", "dcgm", "kubelet", "gateway", "gate", "pods"])

@@ -1,9 +1,15 @@
 """A host that is backed up to a server which only adds; units are run as their timers would."""
 
 import json
+import os
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
+
+SHARED = Path(__file__).parent.parent.parent / "shared"
 
 PROGRAM = "python3 -B /usr/local/lib/bedplate/backup/bedplate_backup.py"
 METRICS = "/var/lib/node-exporter/textfile/backup.prom"
@@ -117,3 +123,47 @@ def test_what_runs_is_hardened(host, unit, most):
     report = host.check_output(f"systemd-analyze security backup-{unit}.service --no-pager")
     exposure = float(re.search(rf"Overall exposure level for backup-{unit}.service: ([\d.]+)", report)[1])
     assert exposure < most, report
+
+
+@pytest.fixture(scope="module")
+def inventory(tmp_path_factory):
+    """The scenario's, with its machines, as the folder that an operator names."""
+    folder = tmp_path_factory.mktemp("inventories") / "lab"
+    folder.mkdir()
+    made = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"]) / "inventory"
+    for path in [*made.iterdir(), SHARED / "inventory.py"]:
+        (folder / path.name).symlink_to(path.resolve())
+    return folder
+
+
+def bedplate(inventory, action):
+    """As an operator calls it: exit code, and what it says of each item."""
+    command = [sys.executable, "-m", "bedplate", "backup", action, "-i", str(inventory), "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stdout, done.stderr
+    return done.returncode, json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("action", ["run", "drill"])
+def test_an_operator_backs_up_and_drills_from_the_controller(backed_up, inventory, action):
+    code, said = bedplate(inventory, action)
+    assert (code, [one["item"] for one in said]) == (0, ["host", "more"]), said
+    assert all(one["ok"] for one in said)
+    if action == "drill":
+        assert all("all equal" in one["said"] for one in said), said
+
+
+def test_an_operator_finds_what_is_broken_from_the_controller(backed_up, inventory):
+    code, said = bedplate(inventory, "verify")
+    assert (code, [one["said"] for one in said]) == (0, ["whole"])
+    pack = backed_up.check_output("find /srv/repositories -path '*/data/*' -type f | sort | head -1")
+    flip = """python3 -c 'import sys; f = open(sys.argv[1], "r+b"); f.seek(40); b = f.read(1); f.seek(40)
+f.write(bytes([b[0] ^ 1]))' """
+    backed_up.check_output(f"chmod u+w {pack}; {flip}{pack}")
+    try:
+        code, said = bedplate(inventory, "verify")
+        assert code == 1
+        assert any(pack.rpartition("/")[2][:8] in one["said"] for one in said), said
+    finally:
+        backed_up.check_output(f"{flip}{pack}")
+    assert bedplate(inventory, "verify")[0] == 0

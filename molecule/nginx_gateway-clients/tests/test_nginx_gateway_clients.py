@@ -34,13 +34,17 @@ while True:
 """
 
 
+# The machine is called as its scenario, with a character that no name in a certificate has.
+CERTIFICATES = [{"name": "server", "common_name": "ai.example.internal", "names": ["ai.example.internal"]}]
+
+
 def play(name: str, **words: str) -> PlaybookResult:
     """One of the product's playbooks, for the scenario's machine as the only gateway."""
     result = run(
         FOLDER / "inventory",
         str(ROOT / "playbooks" / f"{name}.yml"),
         overlays=[ROOT / "molecule" / "shared" / "inventory.py", FOLDER / "gateways.yml"],
-        extra=words,
+        extra=words | {"pki_certificates": CERTIFICATES},
     )
     assert result.rc == 0, result.failures
     return result

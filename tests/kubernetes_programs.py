@@ -1,17 +1,14 @@
-"""What hosts of a twin's cluster install, as a disc: release archives and images in OCI archives.
+"""What hosts of a twin's cluster install: release archives, and images in OCI archives.
 
-``python -m tests.kubernetes_medium FOLDER`` writes FOLDER/disc.img (ext4, read only) and FOLDER/digests.json.
 The programs are those of tools/ (`bedplate tools build`). The images bear upstream's names and are stand-ins
 made here: they hold these programs and nothing else; kube-proxy's has this machine's nft, pause is ten lines
 of C.
 """
 
 import hashlib
-import json
 import os
 import shutil
 import subprocess
-import sys
 import tarfile
 import tempfile
 from collections.abc import Mapping
@@ -27,20 +24,10 @@ from tests.container_runtime import write_release
 HERE = Path(__file__).parent
 REGISTRY = "registry.k8s.io"
 PROBE = "registry.example.internal/bedplate/probe:1"
-SPARE = 32 * 1024**2  # bytes of the file system's own
-
-
-def make(folder: Path) -> None:
-    """The disc and the digests of its release archives."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder) as name:
-        digests = content(Path(name))
-        _file_system(Path(name), folder / "disc.img")
-    (folder / "digests.json").write_text(json.dumps(digests))
 
 
 def content(root: Path) -> dict[str, str]:
-    """``images`` and ``release`` in a folder: what a disc or a bundle holds; the archives' digests."""
+    """``images`` and ``release`` in a folder, for a bundle; the archives' SHA-256 by name."""
     versions = yaml.safe_load((paths.COMMON / "versions.yml").read_text())
     programs = locate.require("rehearsal") | locate.require("cluster") | locate.require("runtime")
     _images(root / "images", programs, versions)
@@ -111,27 +98,3 @@ def archive(target: Path, programs: Mapping[str, Path]) -> str:
 def _executable(entry: tarfile.TarInfo) -> tarfile.TarInfo:
     entry.mode, entry.uid, entry.gid = 0o755, 0, 0
     return entry
-
-
-def _file_system(root: Path, target: Path) -> None:
-    used = sum(file.stat().st_size for file in root.rglob("*") if file.is_file())
-    size = (used * 21 // 20 + SPARE) // 1024
-    target.unlink(missing_ok=True)
-    command = [
-        "/sbin/mke2fs",
-        "-q",
-        "-F",
-        "-t",
-        "ext4",
-        "-O",
-        "^has_journal",
-        "-m",
-        "0",
-        "-L",
-        "bedplate-disc",
-    ]
-    subprocess.run([*command, "-d", str(root), str(target), f"{size}k"], check=True)
-
-
-if __name__ == "__main__":
-    make(Path(sys.argv[1]))
