@@ -94,8 +94,12 @@ def _references(pod: Manifest) -> Iterator[tuple[str, tuple[str, ...]]]:
 def origin(entry: Mapping[str, Any]) -> str:
     """Where a secret of the catalogue comes from."""
     if "names" in entry:
-        return "made: a key and its certificate"
-    return f"made: {entry['bytes']} bytes of chance" + (f", file {entry['file']}" if "file" in entry else "")
+        return "made: a key and its certificate" + _file(entry, "certificate")
+    return f"made: {entry['bytes']} bytes of chance" + _file(entry, "file")
+
+
+def _file(entry: Mapping[str, Any], word: str) -> str:
+    return f", {word} {entry[word]}" if word in entry else ""
 
 
 def page(everything: Iterable[Held], catalogue: Mapping[str, Mapping[str, Any]]) -> str:

@@ -17,7 +17,7 @@ from typing import Any, Literal
 from bedplate import paths
 from bedplate.errors import BadInput, BedplateError, Finding
 from bedplate.private_files import write_private
-from bedplate.service_certificate import bundle
+from bedplate.service_certificate import bundle, certificates
 from bedplate.tools import locate, spec
 
 PROJECT = "bedplate"
@@ -30,14 +30,16 @@ Run = Callable[
 class Change:
     """One secret to be made. ``generation`` counts rotations; pods carry it, so that a rotation restarts
     them. ``file``: below the environment's state, where roles find it too. ``names``: instead of a random
-    word, a key and a certificate for these names of a service."""
+    word, a key and a certificate for these names of a service; ``certificate``: the file below the
+    environment's state in which roles find that certificate; to ``publish`` is to write that file alone."""
 
     name: str
-    action: Literal["make", "rotate"]
+    action: Literal["make", "rotate", "publish"]
     bytes: int
     generation: int
     file: str = ""
     names: tuple[str, ...] = ()
+    certificate: str = ""
 
 
 def plan(
@@ -65,22 +67,47 @@ def plan(
 def ensure(
     run: Run, stack: str, catalogue: Mapping[str, Mapping[str, Any]], rotate: Iterable[str]
 ) -> list[Change]:
-    """Make what is missing, rotate what is named; what was done."""
+    """Make what is missing, rotate what is named, publish certificates; what was done."""
     config = json.loads(run(["config", "--json", "--stack", stack], None))
     changes = plan(catalogue, config, rotate)
     for change in changes:
-        key = f"{PROJECT}:{change.name}"
-        run(["config", "set", "--secret", key, "--stack", stack], _value(change, stack))
+        key, value = f"{PROJECT}:{change.name}", _value(change, stack)
+        run(["config", "set", "--secret", key, "--stack", stack], value)
         if change.action == "rotate":
             run(["config", "set", f"{key}-generation", str(change.generation), "--stack", stack], None)
-    return changes
+        if change.certificate:
+            _publish(change, stack, value)
+    made = {change.name for change in changes}
+    kept = [_change(name, "publish", entry, 0) for name, entry in catalogue.items() if name not in made]
+    return changes + [change for change in kept if change.certificate and _refresh(run, stack, change)]
+
+
+def _refresh(run: Run, stack: str, change: Change) -> bool:
+    """The stack decides: a file that is gone, or still has the certificate before, is written anew."""
+    value = run(["config", "get", f"{PROJECT}:{change.name}", "--stack", stack], None)
+    path = paths.state(stack) / change.certificate
+    stale = not path.is_file() or certificates(path.read_text()) != certificates(value)
+    if stale:
+        _publish(change, stack, value)
+    return stale
+
+
+def _publish(change: Change, stack: str, value: str) -> None:
+    """Never the key. After a rotation the certificate before stays beside the new one until the next run:
+    whoever trusts the file trusts the service before and after its pods are exchanged."""
+    path = paths.state(stack) / change.certificate
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    rotated = change.action == "rotate" and path.is_file()
+    before = certificates(path.read_text())[:1] if rotated else []
+    write_private(path, "".join(certificates(value) + before).encode())
 
 
 def _change(
-    name: str, action: Literal["make", "rotate"], entry: Mapping[str, Any], generation: int
+    name: str, action: Literal["make", "rotate", "publish"], entry: Mapping[str, Any], generation: int
 ) -> Change:
-    names = tuple(entry.get("names", ()))
-    return Change(name, action, entry.get("bytes", 0), generation, entry.get("file", ""), names)
+    names, file = tuple(entry.get("names", ())), entry.get("file", "")
+    published = entry.get("certificate", "")
+    return Change(name, action, entry.get("bytes", 0), generation, file, names, published)
 
 
 def _value(change: Change, stack: str) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib import error, request
 
-from bedplate.api.envoy import Issuer, Upstream
+from bedplate.api.envoy import Issuer, Listener, Upstream
 from bedplate.api.identity import digest
 from bedplate.api.lab import Lab, running
 from tests.api_upstream import Model
@@ -71,12 +71,14 @@ def gateway(
     replicas: int = 1,
     issuer: Issuer | None = None,
     shares: dict[str, int] | None = None,
+    outside: Listener | None = None,
     **more: Any,
 ) -> Iterator[Lab]:
     """Running, in front of ``servers``."""
     document = policy(backends(*servers, **(shares or {})), **more)
     upstreams = tuple(Upstream(s.name, "127.0.0.1", s.port, "MODEL_KEY") for s in servers)
-    lab = Lab(folder, document, keys(), upstreams, issuer, environment={"MODEL_KEY": UPSTREAM_KEY})
+    told = {"MODEL_KEY": UPSTREAM_KEY}
+    lab = Lab(folder, document, keys(), upstreams, issuer, environment=told, outside=outside)
     with running(lab, replicas):
         yield lab
 

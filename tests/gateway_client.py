@@ -25,16 +25,18 @@ def status(answer: bytes) -> str:
     return answer.split(b" ", 2)[1].decode() if answer.startswith(b"HTTP/1.") else CLOSED
 
 
-def send(lab: Lab, pair: Path | None, raw: bytes) -> bytes:
-    """What comes back to ``raw``."""
-    with lab.connect(pair) as connection:
+def send(lab: Lab, pair: Path | None, raw: bytes, name: str = NAME) -> bytes:
+    """What comes back to ``raw`` from the gateway under ``name``."""
+    with lab.connect(pair, name) as connection:
         connection.sendall(raw)
         return receive(connection)
 
 
-def request(path: str = "/v1/x", method: str = "GET", body: bytes = b"", **headers: str) -> bytes:
+def request(
+    path: str = "/v1/x", method: str = "GET", body: bytes = b"", host: str = NAME, **headers: str
+) -> bytes:
     """A request in good order, the connection's last; underscores of names are dashes."""
-    lines = [f"{method} {path} HTTP/1.1", f"Host: {NAME}", "Connection: close"]
+    lines = [f"{method} {path} HTTP/1.1", f"Host: {host}", "Connection: close"]
     lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
     if body:
         lines.append(f"Content-Length: {len(body)}")

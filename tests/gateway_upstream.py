@@ -61,7 +61,7 @@ class Upstream:
             return await self._answer(writer, self.fault, {"fault": self.fault})
         if seen.header("Upgrade"):
             return await self._websocket(reader, writer, seen)
-        if path.startswith("/stream"):
+        if "/stream" in path:
             return await self._stream(writer)
         return await self._answer(writer, "200", {"path": path, "headers": dict(seen.headers)})
 

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from bedplate.api import sites
 from bedplate.api.gate import MARK, OWN
+from bedplate.api.sites import Site
 
 Config = dict[str, Any]
 API = "type.googleapis.com/envoy"
@@ -23,13 +25,15 @@ FLUSH_MILLISECONDS = 20  # a request counts as one of those in parallel until it
 @dataclass(frozen=True)
 class Upstream:
     """What a back end's name leads to. ``key`` names the variable of the environment with the key that it
-    asks for; what is ``bridged`` is asked by the gate, which translates."""
+    asks for; what is ``bridged`` is asked by the gate, which translates. ``idle_seconds``: shorter than it
+    keeps a connection that nobody uses (vLLM: five)."""
 
     name: str
     host: str
     port: int
     key: str = ""
     bridged: bool = False
+    idle_seconds: int = 4
 
 
 @dataclass(frozen=True)
@@ -45,13 +49,14 @@ class Issuer:
 @dataclass(frozen=True)
 class Listener:
     """Where clients come in; with ``certificate`` and ``key`` (files) over TLS. ``proxies``: how many in
-    front of it append to X-Forwarded-For."""
+    front of it append to X-Forwarded-For. ``sites`` are there besides models."""
 
     name: str
     port: int
     certificate: str = ""
     key: str = ""
     proxies: int = 0
+    sites: tuple[Site, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -81,6 +86,12 @@ def config(proxy: Proxy) -> Config:
     own = Upstream(OWN, "127.0.0.1", proxy.policy)
     clusters = [_cluster(one, proxy) for one in (*proxy.upstreams, own) if not one.bridged]
     clusters.append(_cluster(Upstream("admin", "127.0.0.1", proxy.admin), proxy))
+    shown = dict.fromkeys(
+        one for listener in proxy.listeners for site in listener.sites for one in site.programs
+    )
+    for program in shown:
+        place = Upstream(program.name, program.host, program.port, idle_seconds=program.idle_seconds)
+        clusters.append(_cluster(place, proxy))
     if proxy.issuer:
         clusters.append(_issuer_cluster(proxy.issuer, proxy))
     return {
@@ -131,6 +142,7 @@ def _manager(listener: Listener, proxy: Proxy) -> Config:
         "server_name": "bedplate",
         "use_remote_address": True,
         "xff_num_trusted_hops": listener.proxies,
+        "skip_xff_append": listener.proxies > 0,  # they have said who it is; we would only add them
         "always_set_request_id_in_response": True,
         "early_header_mutation_extensions": [_ours_only()],
         "normalize_path": True,
@@ -152,12 +164,15 @@ def _manager(listener: Listener, proxy: Proxy) -> Config:
             "initial_connection_window_size": 1048576,
         },
         "upgrade_configs": [],
-        "access_log": [_access_log(proxy.log)],
+        "access_log": [_access_log(proxy.log) | _recorded(listener)],
         "local_reply_config": _replies(),
         "http_filters": _filters(proxy),
         "route_config": {
             "name": "models",
-            "virtual_hosts": [{"name": "models", "domains": ["*"], "routes": _routes(proxy)}],
+            "virtual_hosts": [
+                *(sites.virtual_host(site, FIRST_BYTE_SECONDS) for site in listener.sites),
+                {"name": "models", "domains": ["*"], "routes": _routes(proxy)},
+            ],
         },
     }
 
@@ -272,7 +287,7 @@ def _cluster(one: Upstream, proxy: Proxy) -> Config:
     endpoint = {"endpoint": {"address": _address(one.host, one.port)}}
     options: Config = {
         "explicit_http_config": {"http_protocol_options": {}},
-        "common_http_protocol_options": {"idle_timeout": "4s"},  # vLLM's server closes after five
+        "common_http_protocol_options": {"idle_timeout": f"{one.idle_seconds}s"},
     }
     kind = f"{API}.extensions.upstreams.http.v3.HttpProtocolOptions"
     return {
@@ -345,6 +360,11 @@ def _access_log(path: str) -> Config:
     }
     log = {"path": path, "log_format": {"json_format": form | ours, "omit_empty_values": False}}
     return _typed("envoy.access_loggers.file", f"{API}.extensions.access_loggers.file.v3.FileAccessLog", log)
+
+
+def _recorded(listener: Listener) -> Config:
+    """Of sites, the gateways of the hosts keep the records."""
+    return {"filter": sites.elsewhere(listener.sites)} if listener.sites else {}
 
 
 LOGGED = ("who", "key", "group", "operation", "model", "backend", "prompt_tokens", "completion_tokens")

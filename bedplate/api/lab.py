@@ -98,7 +98,8 @@ class Replica:
 
 @dataclass
 class Lab:
-    """Where everything of one run lies. ``policy`` and ``keys`` are what the platform program writes."""
+    """Where everything of one run lies. ``policy`` and ``keys`` are what the platform program writes;
+    ``outside`` is a second way into the first replica."""
 
     folder: Path
     policy: dict[str, Any]
@@ -109,6 +110,7 @@ class Lab:
     environment: dict[str, str] = field(default_factory=dict)
     store: subprocess.Popen[bytes] | None = None
     body: int = BODY
+    outside: Listener | None = None
 
     def write(self) -> None:
         """The gate's files, as they are now."""
@@ -137,10 +139,21 @@ class Lab:
         folder = self.folder / f"replica{number}"
         folder.mkdir()
         port, policy, admin, metrics = free_ports(4)
-        listeners = (Listener("inside", port),)
+        listeners = [Listener("inside", port)]
+        if self.outside and number == 0:
+            listeners.append(self.outside)
         log = str(folder / "access.log")
         proxy = Proxy(
-            self.upstreams, listeners, log, self.body, policy, admin, metrics, "127.0.0.1", self.issuer, 1
+            self.upstreams,
+            tuple(listeners),
+            log,
+            self.body,
+            policy,
+            admin,
+            metrics,
+            "127.0.0.1",
+            self.issuer,
+            1,
         )
         return Replica(folder, proxy, self.environment)
 

@@ -3,10 +3,11 @@ what is wrong."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 from bedplate.check.problem import Problem
 from bedplate.check.rules import View, fleet_rule, host_rule
-from bedplate.gateway import plan
+from bedplate.gateway import behind, plan
 
 Data = Mapping[str, Any]
 
@@ -16,10 +17,23 @@ def routes(
     nginx_gateway_routes: Sequence[Data] = (),
     nginx_gateway_groups: Sequence[Data] = (),
     nginx_gateway_upstreams: Sequence[Data] = (),
+    nginx_gateway_names: Sequence[str] | None = None,
 ) -> Iterator[Problem]:
     """Routes, groups of clients, and upstreams."""
-    for key, why, remedy in plan.faults(nginx_gateway_routes, nginx_gateway_groups, nginx_gateway_upstreams):
+    for key, why, remedy in plan.faults(
+        nginx_gateway_routes, nginx_gateway_groups, nginx_gateway_upstreams, nginx_gateway_names
+    ):
         yield Problem(key, why, remedy)
+
+
+@fleet_rule
+def nodes(view: View) -> Iterator[Problem]:
+    """Hosts that are an upstream's servers are there, and can be reached."""
+    addresses = dict(view.each("vlan_network_addresses"))
+    ports = {host: api.get("outside", 0) for host, api in view.each("platform_api")}
+    for host, upstreams in view.each("nginx_gateway_upstreams"):
+        found = behind.faults(upstreams, view.groups, addresses, ports.get(host, 0))
+        yield from (Problem(key, why, remedy, host=host) for key, why, remedy in found)
 
 
 @host_rule
@@ -27,6 +41,20 @@ def names(nginx_gateway_names: Sequence[str]) -> Iterator[Problem]:
     """Names by which clients call it."""
     for key, why, remedy in plan.name_faults(nginx_gateway_names):
         yield Problem(key, why, remedy)
+
+
+@host_rule
+def people(nginx_gateway_names: Sequence[str], platform_dify: Data) -> Iterator[Problem]:
+    """Dify and the models each have a name: by Dify's, its own interface answers."""
+    host = urlsplit(platform_dify["address"]).hostname
+    if any(plan.name_faults(nginx_gateway_names)):
+        return
+    if host not in nginx_gateway_names:
+        why = f"people call Dify {host}, and the gateway has no such name"
+        yield Problem(("nginx_gateway_names",), why, f"add {host}, or change address of platform_dify")
+    elif set(nginx_gateway_names) == {host}:
+        why = f"{host} is Dify's name (address of platform_dify), and models have none"
+        yield Problem(("nginx_gateway_names",), why, "add a name for models")
 
 
 @host_rule

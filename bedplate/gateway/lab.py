@@ -55,8 +55,9 @@ class Authority:
         days: float = 30,
         digest: Literal["sha256", "sha384"] = "sha256",
         extra: Sequence[x509.Extension[Any]] = (),
+        others: Sequence[str] = (),
     ) -> x509.Certificate:
-        """A certificate; ``begin`` in days from now. For a server, ``name`` and 127.0.0.1 are its names."""
+        """A certificate; ``begin`` in days from now. A server has ``name``, ``others`` and 127.0.0.1."""
         now = datetime.now(UTC)
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, self.name)])
@@ -71,8 +72,9 @@ class Authority:
         if usage and not authority:
             made = made.add_extension(x509.ExtendedKeyUsage([USAGES[usage]]), critical=False)
         if usage == "server":
-            names = [x509.DNSName(name), x509.IPAddress(ip_address("127.0.0.1"))]
-            made = made.add_extension(x509.SubjectAlternativeName(names), critical=False)
+            names = [x509.DNSName(one) for one in (name, *others)]
+            here = x509.IPAddress(ip_address("127.0.0.1"))
+            made = made.add_extension(x509.SubjectAlternativeName([*names, here]), critical=False)
         for extension in extra:
             made = made.add_extension(extension.value, extension.critical)
         return made.sign(self.key, DIGESTS[digest])
@@ -126,8 +128,9 @@ class Lab:
     def renew(self) -> None:
         """A new key and certificate of the gateway."""
         key = ec.generate_private_key(ec.SECP256R1())
-        name = self.values.get("nginx_gateway_names", [NAME])[0]
-        chain = [self.intermediate.sign(name, key, usage="server"), self.intermediate.certificate]
+        name, *others = self.values.get("nginx_gateway_names", [NAME])
+        own = self.intermediate.sign(name, key, usage="server", others=others)
+        chain = [own, self.intermediate.certificate]
         place = self.folder / "certificate"
         secret = key.private_bytes(PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
         (place / "key.pem").write_bytes(secret)

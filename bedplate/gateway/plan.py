@@ -6,7 +6,7 @@ path with a character that nginx or an upstream may read in its own way are refu
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 Data = Mapping[str, Any]
@@ -24,14 +24,21 @@ _HOST = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9]
 LARGEST_PORT = 65535
 
 
-def faults(routes: Sequence[Data], groups: Sequence[Data], upstreams: Sequence[Data]) -> Iterator[Fault]:
-    """Everything wrong with the gateway's data."""
+def faults(
+    routes: Sequence[Data],
+    groups: Sequence[Data],
+    upstreams: Sequence[Data],
+    names: Sequence[str] | None = None,
+) -> Iterator[Fault]:
+    """Everything wrong with the gateway's data; ``names`` where they are known."""
     yield from _groups(groups)
     yield from _upstreams(upstreams)
     known_groups, known_upstreams = ({one["name"] for one in part} for part in (groups, upstreams))
     for index, route in enumerate(routes):
         yield from _route((ROUTES, index), route, known_groups, known_upstreams)
-    yield from _repeated(ROUTES, "path", routes, "two routes cannot have one path; merge them")
+        if names is not None and "host" in route and route["host"] not in names:
+            yield (ROUTES, index, "host"), "the gateway has no such name", _one_of(names)
+    yield from _same_place(routes)
 
 
 def name_faults(names: Sequence[str]) -> Iterator[Fault]:
@@ -49,6 +56,19 @@ def _repeated(variable: str, word: str, items: Sequence[Data], remedy: str) -> I
         if item[word] in seen:
             yield (variable, index, word), f"{item[word]} is there already", remedy
         seen.add(item[word])
+
+
+def _same_place(routes: Sequence[Data]) -> Iterator[Fault]:
+    """Routes of one path and one name; a route without a host is there under every name."""
+    named = {route["host"] for route in routes if "host" in route}
+    seen: set[tuple[str, str]] = set()
+    for index, route in enumerate(routes):
+        hosts = {route["host"]} if "host" in route else {"", *named}
+        places = {(host, route["path"]) for host in hosts}
+        if places & seen:
+            why, remedy = f"{route['path']} is there already", "two routes cannot have one path; merge them"
+            yield (ROUTES, index, "path"), why, remedy
+        seen |= places
 
 
 def _groups(groups: Sequence[Data]) -> Iterator[Fault]:
@@ -85,8 +105,11 @@ def _upstreams(upstreams: Sequence[Data]) -> Iterator[Fault]:
                 "this cannot name an upstream",
                 "write lower case letters, digits and dashes",
             )
-        servers = upstream["servers"]
-        if not [server for server in servers if not server.get("backup")]:
+        yield from _one_way(key, upstream, "servers", "hosts")
+        if "tls" in upstream:
+            yield from _one_way((*key, "tls"), upstream["tls"], "trust", "certificate")
+        servers = upstream.get("servers", ())
+        if "servers" in upstream and not [server for server in servers if not server.get("backup")]:
             yield (*key, "servers"), "there is no server but backups", "list at least one server"
         for place, server in enumerate(servers):
             found = _SERVER.fullmatch(server["address"])
@@ -95,6 +118,11 @@ def _upstreams(upstreams: Sequence[Data]) -> Iterator[Fault]:
         doubles = [a for a, n in Counter(server["address"] for server in servers).items() if n > 1]
         if doubles:
             yield (*key, "servers"), f"{doubles[0]} is listed twice", "list each server once"
+
+
+def _one_way(key: Key, entry: Data, first: str, second: str) -> Iterator[Fault]:
+    if (first in entry) == (second in entry):
+        yield key, f"this needs {first} or {second}, and one of the two", f"write {first}, or {second}"
 
 
 def _route(key: Key, route: Data, groups: set[str], upstreams: set[str]) -> Iterator[Fault]:
@@ -122,22 +150,47 @@ def _one_of(known: Sequence[str] | set[str]) -> str:
 
 
 def model(
-    routes: Sequence[Data], groups: Sequence[Data], upstreams: Sequence[Data], limits: Data
+    routes: Sequence[Data],
+    groups: Sequence[Data],
+    upstreams: Sequence[Data],
+    limits: Data,
+    names: Sequence[str],
 ) -> dict[str, Any]:
-    """What the template reads; ``limits`` has what a group or route does not say itself.
+    """What the template reads; ``limits`` has what a group or route does not say itself, ``upstreams`` are as
+    ``behind.resolved`` gives them: to one whose ``trust`` is empty nobody is let through.
 
     Raises ValueError with every fault: what is wrong is never rendered.
     """
-    wrong = [f"{_dotted(key)}: {why}; {remedy}" for key, why, remedy in faults(routes, groups, upstreams)]
-    if wrong:
-        raise ValueError("\n".join(wrong))
-    tls = {upstream["name"]: upstream.get("tls") for upstream in upstreams}
+    refuse(faults(routes, groups, upstreams, names))
+    tls = {one["name"]: one.get("tls") for one in upstreams if one.get("tls") is None or one["tls"]["trust"]}
+    located = [
+        _located(route, limits) | {"number": number, "tls": tls[route["upstream"]]}
+        for number, route in enumerate(routes, 1)
+        if route["upstream"] in tls
+    ]
     return {
         "groups": [{**_only(limits, ("rate", "burst", "connections")), **group} for group in groups],
         "clients": list(_clients(groups)),
-        "upstreams": list(upstreams),
-        "routes": [_located(route, limits) | {"tls": tls.get(route["upstream"])} for route in routes],
+        "upstreams": [upstream for upstream in upstreams if upstream["name"] in tls],
+        "routes": located,
+        "sites": _sites(located, names),
     }
+
+
+def refuse(found: Iterable[Fault]) -> None:
+    """Raises ValueError with every fault."""
+    if wrong := [f"{_dotted(key)}: {why}; {remedy}" for key, why, remedy in found]:
+        raise ValueError("\n".join(wrong))
+
+
+def _sites(routes: Sequence[Data], names: Sequence[str]) -> list[dict[str, Any]]:
+    """Names with the same routes together."""
+    found: dict[tuple[int, ...], dict[str, Any]] = {}
+    for name in names:
+        own = [route for route in routes if route.get("host", name) == name]
+        site = found.setdefault(tuple(route["number"] for route in own), {"names": [], "routes": own})
+        site["names"].append(name)
+    return list(found.values())
 
 
 def _only(limits: Data, words: Sequence[str]) -> dict[str, Any]:

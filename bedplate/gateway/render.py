@@ -10,6 +10,7 @@ from bedplate import paths
 from bedplate.gateway.plan import model
 
 ROLE = paths.ROLES / "nginx_gateway"
+PARTS = ("routes", "groups", "upstreams", "names")
 LIMITS = ("rate", "burst", "connections", "body", "read_seconds")
 
 
@@ -18,8 +19,8 @@ def configuration(values: Mapping[str, Any]) -> str:
     its defaults. Raises ValueError with every fault of the data."""
     words = _words(values)
     limits = {name: words[f"nginx_gateway_{name}"] for name in LIMITS}
-    routes, groups, upstreams = (words[f"nginx_gateway_{name}"] for name in ("routes", "groups", "upstreams"))
-    return rendered("nginx.conf.j2", {**values, "gateway": model(routes, groups, upstreams, limits)})
+    routes, groups, upstreams, names = (words[f"nginx_gateway_{name}"] for name in PARTS)
+    return rendered("nginx.conf.j2", {**values, "gateway": model(routes, groups, upstreams, limits, names)})
 
 
 def rendered(template: str, values: Mapping[str, Any]) -> str:

@@ -17,6 +17,7 @@ PRIORITY = -10
 PROTOCOLS = ("tcp", "udp", "sctp")
 PORTS = range(1, 65536)
 PORTLESS = {"vrrp": 112}  # IP protocols without ports (IANA): keepalived's announcements
+NODE_PORTS = "30000-32767"  # kube-apiserver's --service-node-port-range, as it comes
 PREFIX = "bedplate"
 STANDARD_ZONES = ("management", "compute", "business", "storage")  # the defaults speak of all of them
 # What IP itself needs to work (RFC 4890 for IPv6: neighbours, packet too big), and ping.
@@ -55,6 +56,7 @@ class Policy:
     zones: dict[str, tuple[str, ...]]  # interfaces; a name may end in *
     services: dict[str, tuple[Service, ...]]
     trusted: tuple[str, ...] = ()  # interfaces of pods and containers, whose own rules come later
+    node_ports: tuple[Service, ...] = ()  # that pods are asked at from outside; the others are shut
     forward: tuple[tuple[str, str], ...] = ()  # from zone, to zone
     log_per_minute: int = 10
     session: Session | None = None  # written down only where the services do not admit it
@@ -70,13 +72,15 @@ def policy(
     forward: list[dict[str, str]],
     log_per_minute: int,
     session: Session | None,
+    node_ports: list[Any] | None = None,
 ) -> Policy:
     """The policy that the inventory's words mean; ``wrong`` holds everything that cannot be meant."""
     wrong: list[str] = []
     services = {
-        zone: tuple(s for entry in entries for s in _services(zone, entry, ports, wrong))
+        zone: tuple(s for entry in entries for s in _services(f"firewall_rules.{zone}", entry, ports, wrong))
         for zone, entries in rules.items()
     }
+    asked = [s for entry in node_ports or [] for s in _services("firewall_node_ports", entry, ports, wrong)]
     for zone in rules:
         if zone not in zones and zone not in STANDARD_ZONES:
             wrong += _unknown_zone("firewall_rules", zone, zones)
@@ -87,6 +91,7 @@ def policy(
         zones={zone: tuple(names) for zone, names in zones.items() if names},
         services=services,
         trusted=tuple(trusted),
+        node_ports=tuple(asked),
         forward=tuple((pair["from"], pair["to"]) for pair in forward),
         log_per_minute=log_per_minute,
         wrong=tuple(wrong),
@@ -103,12 +108,12 @@ def _unknown_zone(variable: str, zone: str, zones: dict[str, list[str]]) -> list
     ]
 
 
-def _services(zone: str, entry: Any, ports: dict[str, int], wrong: list[str]) -> list[Service]:
+def _services(variable: str, entry: Any, ports: dict[str, int], wrong: list[str]) -> list[Service]:
     """``ssh``, or ``{port: ssh, protocol: tcp, from: [10.0.0.0/8]}`` with a name, a number or a range."""
     data = entry if isinstance(entry, dict) else {"port": entry}
     protocol = data.get("protocol", "tcp")
     word = str(data.get("port", protocol if protocol in PORTLESS else ""))
-    where = f"firewall_rules.{zone}: {word}"
+    where = f"{variable}: {word}"
     if protocol in PORTLESS:
         return [Service(word, str(protocol), 0, 0, tuple(_networks(where, data, wrong)))]
     if protocol not in PROTOCOLS:
@@ -209,20 +214,44 @@ def _input(allowed: Policy) -> list[str]:
 
 
 def _accept(zone: str, interfaces: tuple[str, ...], service: Service) -> list[str]:
-    port = str(service.low) if service.low == service.high else f"{service.low}-{service.high}"
+    port = _ports(service)
     what = f"{service.protocol} dport {port}" if port != "0" else f"meta l4proto {PORTLESS[service.protocol]}"
     comment = _quoted(f"{zone}: {service.name}")
+    way = f"iifname {_names(interfaces)}"
+    return [f"{way} {source}{what} accept comment {comment}" for source in _sources(service)]
+
+
+def _ports(service: Service) -> str:
+    return str(service.low) if service.low == service.high else f"{service.low}-{service.high}"
+
+
+def _sources(service: Service) -> list[str]:
+    """One for each version of IP."""
     by_version = [tuple(s for s in service.sources if (":" in s) == six) for six in (False, True)]
     return [
-        f"iifname {_names(interfaces)} {_source(sources)}{what} accept comment {comment}"
+        _source(sources)
         for sources in (by_version if service.sources else [()])
         if sources or not service.sources
     ]
 
 
+def _node_ports(allowed: Policy) -> list[str]:
+    """What Kubernetes leads on to a pod, here or on another node, has the address of that pod by now."""
+    outside, led = f"iifname != {_names(allowed.trusted)}", "ct status dnat ct original proto-dst"
+    accept = f"accept comment {_quoted('node port')}"
+    opened = [
+        f"{outside} {source}meta l4proto {one.protocol} {led} {_ports(one)} {accept}"
+        for one in allowed.node_ports
+        for source in _sources(one)
+    ]
+    every = f"meta l4proto {{ {', '.join(PROTOCOLS)} }}"
+    return [*opened, f"{outside} {every} {led} {NODE_PORTS} drop comment {_quoted('node ports of nobody')}"]
+
+
 def _forward(allowed: Policy) -> list[str]:
     rules = ["ct state established,related accept"]
     if allowed.trusted:
+        rules += _node_ports(allowed)
         names, comment = _names(allowed.trusted), _quoted("trusted")
         rules += [f"iifname {names} accept comment {comment}", f"oifname {names} accept comment {comment}"]
     for origin, target in allowed.forward:

@@ -21,6 +21,11 @@ options:
   rules: {description: Services that each zone may reach., type: dict, required: true}
   ports: {description: Ports by name as in _common/ports.yml., type: dict, required: true}
   trusted: {description: Interfaces of pods and containers., type: list, elements: str, default: []}
+  node_ports:
+    description: Ports at which Kubernetes leads what comes from outside to pods; its others are shut.
+    type: list
+    elements: raw
+    default: []
   forward: {description: Pairs of zones between which packets pass., type: list, elements: dict, default: []}
   log_per_minute: {description: Dropped packets that are logged., type: int, default: 10}
   rollback_seconds: {description: When an unconfirmed change is taken back., type: int, default: 60}
@@ -64,6 +69,7 @@ SPEC = {
     "rules": {"type": "dict", "required": True},
     "ports": {"type": "dict", "required": True},
     "trusted": {"type": "list", "elements": "str", "default": []},
+    "node_ports": {"type": "list", "elements": "raw", "default": []},
     "forward": {"type": "list", "elements": "dict", "default": []},
     "log_per_minute": {"type": "int", "default": 10},
     "rollback_seconds": {"type": "int", "default": 60},
@@ -118,7 +124,7 @@ class Firewall:
             module.fail_json(msg="nft is not installed: install package nftables")
         self.rules = Path(self.arguments["config_path"]) / "firewall.nft"
         self.session = self._session()
-        words = ("trusted", "forward", "log_per_minute")
+        words = ("trusted", "node_ports", "forward", "log_per_minute")
         self.policy = policy(
             self.arguments["zones"],
             self.arguments["rules"],

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ai_platform import names
+from ai_platform import dify_site, names
 from ai_platform.api_settings import Api, ApiModel
 from ai_platform.namespaces import namespace_of
 from ai_platform.settings import Settings, TritonModel, TritonService, VllmService
@@ -63,7 +63,8 @@ def proxy(settings: Settings, api: Api) -> Proxy:
     if api.outside:
         certificate, key = f"{TLS}/tls.crt", f"{TLS}/tls.key"
         port = ports["model_gateway_tls"]
-        listeners.append(Listener("outside", port, certificate, key, api.proxies))
+        sites = (dify_site.site(settings, settings.dify),) if settings.dify else ()
+        listeners.append(Listener("outside", port, certificate, key, api.proxies, sites))
     return Proxy(
         upstreams=tuple(_upstreams(settings)),
         listeners=tuple(listeners),

@@ -117,6 +117,7 @@ def _manners() -> dict[str, Value]:
         "ALLOW_REGISTER": "false",
         "ALLOW_CREATE_WORKSPACE": "false",
         "ALLOW_EMBED": "false",
+        "ENABLE_COLLABORATION_MODE": "false",  # editing together needs a server of its own, for web sockets
         "RESPECT_XFORWARD_HEADERS_ENABLED": "true",
         "MARKETPLACE_ENABLED": "false",
         "CHECK_UPDATE_URL": "",

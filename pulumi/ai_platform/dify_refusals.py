@@ -19,6 +19,9 @@ def refuse_dify(settings: Settings, add: Add) -> None:
     if settings.object_store is None:
         why = "Dify keeps files of people in an object store, and there is none"
         add("platform_dify", dify.address, why, "set platform_data.object_store, or platform_object_store")
+    if settings.api is None or not settings.api.outside:
+        why = "people reach Dify at the API gateway's port of every node, and there is none"
+        add("platform_dify.address", dify.address, why, "set outside in platform_api, for example 30443")
     if dify.nodes not in settings.node_groups:
         known = ", ".join(sorted(settings.node_groups))
         why = "no group of Kubernetes nodes has this name"

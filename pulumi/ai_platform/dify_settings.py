@@ -33,6 +33,11 @@ class Dify:
     embedding: str = ""
 
     @property
+    def host(self) -> str:
+        """The name in its address."""
+        return urlsplit(self.address).hostname or ""
+
+    @property
     def index_host(self) -> str:
         """Host of the package index; empty where there is none."""
         return urlsplit(self.package_index).hostname or ""

@@ -226,6 +226,7 @@ SPOOFED = [
     ("X-Rewrite-URL", "/admin"),
     ("Forwarded", "for=10.0.0.1"),
     ("True-Client-IP", "10.0.0.1"),
+    ("CF-Connecting-IP", "10.0.0.1"),
     ("X-Request-Id", "mine"),
     ("Proxy", "http://10.0.0.1"),
 ]

@@ -94,6 +94,11 @@ WRONG = {
         {},
         "firewall_rules: there is no zone managment",
     ),
+    "a node port that is none": (
+        RULES,
+        {"node_ports": [{"port": 30443, "from": ["gateways"]}]},
+        "firewall_node_ports: 30443: 'gateways' does not appear",
+    ),
     "forwarding to nowhere": (
         RULES,
         {"forward": [{"from": "business", "to": "compte"}]},
@@ -183,6 +188,26 @@ def test_pods_and_chosen_pairs_of_zones_pass():
     ]
 
 
+def test_a_node_port_is_open_to_those_who_are_named_before_pods_are_asked():
+    allowed = made(trusted=["cni0"], node_ports=[{"port": 30443, "from": ["10.0.0.1", "fd00::1"]}])
+    led, outside = "ct status dnat ct original proto-dst", 'iifname != "cni0"'
+    lines = [line.strip() for line in ruleset(allowed).split("chain forward")[1].splitlines()]
+    found = [line for line in lines if "cni0" in line]
+    assert found == [
+        f'{outside} ip saddr {{ 10.0.0.1/32 }} meta l4proto tcp {led} 30443 accept comment "node port"',
+        f'{outside} ip6 saddr {{ fd00::1/128 }} meta l4proto tcp {led} 30443 accept comment "node port"',
+        f'{outside} meta l4proto {{ tcp, udp, sctp }} {led} 30000-32767 drop comment "node ports of nobody"',
+        'iifname "cni0" accept comment "trusted"',
+        'oifname "cni0" accept comment "trusted"',
+    ]
+
+
+def test_no_node_port_is_open_unless_it_is_named():
+    text = ruleset(made(trusted=["cni0"]))
+    assert "proto-dst 30000-32767 drop" in text and text.count("ct original") == 1
+    assert "ct original" not in ruleset(made(node_ports=[30443])), "a host without pods has none"
+
+
 @pytest.mark.parametrize("links", [LINKS, BONDED], ids=["one NIC", "bond"])
 @pytest.mark.parametrize("without", [None, "cluster"])
 def test_zones_are_the_devices_that_the_network_role_makes(links, without):
@@ -223,6 +248,7 @@ def test_nft_takes_the_rules():
             "business": ["30000-32767"],
         },
         trusted=["cali*", "cni0"],
+        node_ports=[{"port": 30443, "from": ["10.0.0.1", "fd00::1"]}, "31000-31010"],
         forward=[{"from": "business", "to": "compute"}],
         session=Session("eno9", "fe80::1", 22),
     )

@@ -26,6 +26,7 @@ HOSTS |= {f"sto{n}": host(storage_tiers=TIER) for n in (1, 2, 3)}
 GROUPS = {"gpu_nodes": ["gpu1"], "storage_nodes": ["sto1", "sto2", "sto3"], "control_plane": ["ctl1"]}
 DATA = {name: {"tier": "warm"} for name in ("postgresql", "valkey", "object_store")}
 ADDRESS = "https://dify.example.com"
+REACHED = {"outside": 30443, "roles": [{"name": "programs", "models": ["chat"]}]}
 DIFY = {"address": ADDRESS, "administrator": "ai@example.com", "replicas": 2, "workers": 2}
 OPEN = {"internet": [".index.example"], "plugins": ["models.difypkg"]}
 OPEN |= {"package_index": "http://mirror.example.com:8081/simple", "plugin_key": "-----BEGIN PUBLIC KEY-----"}
@@ -35,10 +36,10 @@ PROXY, SANDBOX = pod(names.DIFY, "ssrf-proxy"), pod(names.SANDBOX, "code-sandbox
 MILVUS, DATABASE = pod(names.MILVUS, "milvus"), pod(names.DATA, "postgresql")
 
 
-def sample(without: tuple[str, ...] = (), **fields: Any) -> Any:
+def sample(without: tuple[str, ...] = (), api: Manifest | None = REACHED, **fields: Any) -> Any:
     dify = {key: value for key, value in (DIFY | fields).items() if key not in without}
     served = {"vllm": [vllm(), vllm(name="spare")], "triton": [triton(onnx())]}
-    return inventory(HOSTS, GROUPS, **served, data=DATA, dify=dify)
+    return inventory(HOSTS, GROUPS, **served, data=DATA, dify=dify, **({"api": api} if api else {}))
 
 
 @cache
@@ -364,6 +365,8 @@ def test_plugins_of_the_company_are_verified_with_its_own_key_and_take_packages_
         ({"plugins": ["a.difypkg"]}, "no index to take them from"),
         ({"address": "http://dify.example.com"}, "does not match"),
         ({"internet": ["10.0.0.0/8"]}, "does not match"),
+        ({"api": None}, "at the API gateway's port of every node"),
+        ({"api": {"roles": REACHED["roles"]}}, "at the API gateway's port of every node"),
     ],
 )
 def test_what_cannot_work_is_refused(fields: dict[str, Any], why: str) -> None:
@@ -374,8 +377,71 @@ def test_what_cannot_work_is_refused(fields: dict[str, Any], why: str) -> None:
 
 def test_dify_without_databases_is_refused() -> None:
     with pytest.raises(BadInput) as refused:
-        read(inventory(HOSTS, GROUPS, dify=DIFY))
+        read(inventory(HOSTS, GROUPS, vllm=[vllm()], dify=DIFY, api=REACHED))
     assert {finding.remedy.split()[1].rstrip(",") for finding in refused.value.findings} == {
         "platform_data",
         "platform_data.object_store",
     }
+
+
+# ---- how people reach it
+
+
+def hosts_of(listener: str) -> dict[str, Manifest]:
+    """Virtual hosts of a listener of the proxy by the name that they answer to."""
+    [found] = [o for o in objects() if o["metadata"]["name"].startswith("gateway-proxy-")]
+    resources = json.loads(found["data"]["envoy.json"])["static_resources"]
+    [one] = [found for found in resources["listeners"] if found["name"] == listener]
+    manager = one["filter_chains"][0]["filters"][0]["typed_config"]
+    return {host["domains"][0]: host for host in manager["route_config"]["virtual_hosts"]}
+
+
+PLACES = {
+    "/console/api/setup": "dify-api",
+    "/api/passport": "dify-api",
+    "/v1/chat-messages": "dify-api",
+    "/files/1/preview": "dify-api",
+    "/mcp/server": "dify-api",
+    "/triggers/webhook": "dify-api",
+    "/socket.io/": "dify-api",
+    "/e/hook": "dify-plugin-daemon",
+    "/apps": "dify-web",
+    "/explore": "dify-web",
+    "/explore/e/x": "dify-web",
+    "/": "dify-web",
+}
+
+
+@pytest.mark.parametrize(("path", "program"), PLACES.items())
+def test_the_program_that_knows_a_path_answers_it(path: str, program: str) -> None:
+    def fits(match: dict[str, str]) -> bool:
+        below = match.get("path_separated_prefix")
+        return match == {"prefix": "/"} if below is None else path == below or path.startswith(f"{below}/")
+
+    routes = hosts_of("outside")["dify.example.com"]["routes"]
+    assert next(r["route"]["cluster"] for r in routes if fits(r["match"])) == program
+
+
+def test_dify_is_there_under_its_own_name_only_and_models_under_every_other() -> None:
+    found = hosts_of("outside")
+    assert list(found) == ["dify.example.com", "*"] and list(hosts_of("inside")) == ["*"]
+    clusters = {
+        name: {r["route"]["cluster"] for r in host["routes"] if "route" in r} for name, host in found.items()
+    }
+    assert not clusters["*"] & clusters["dify.example.com"]
+    assert set(found["dify.example.com"]["typed_per_filter_config"]) == {
+        f"envoy.filters.http.{name}" for name in ("jwt_authn", "ext_authz", "lua")
+    }
+    for route in found["dify.example.com"]["routes"]:
+        assert route["route"]["retry_policy"]["retry_on"] == "connect-failure", "nothing is asked twice"
+
+
+def test_the_proxy_asks_dify_s_services_at_their_ports() -> None:
+    [config] = [o for o in objects() if o["metadata"]["name"].startswith("gateway-proxy-")]
+    for one in json.loads(config["data"]["envoy.json"])["static_resources"]["clusters"]:
+        if one["name"].startswith("dify-"):
+            [endpoint] = one["load_assignment"]["endpoints"][0]["lb_endpoints"]
+            place = endpoint["endpoint"]["address"]["socket_address"]
+            assert place["address"] == f"{one['name']}.{names.DIFY}.svc.cluster.local"
+            ports = find(objects(), "Service", one["name"], names.DIFY)["spec"]["ports"]
+            assert [port["port"] for port in ports] == [place["port_value"]]

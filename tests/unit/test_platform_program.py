@@ -1,6 +1,7 @@
 """Components against Pulumi's mocks: what is sent, in which order, and that nothing secret is sent in
 clear."""
 
+import json
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from ai_platform.reading import read
 from ai_platform.secrets import Secrets
 from bedplate import paths, stack_secrets
 from bedplate.errors import BadInput
+from bedplate.service_certificate import certificates
 from tests.platform_samples import FILES, batch, host, inventory, onnx, triton, vllm
 from tests.rendered import SECRET, Recorder, find, pod_specs, record
 
@@ -215,6 +217,34 @@ def test_a_secret_that_roles_use_too_is_that_of_its_file(
     assert (len(made) >= 43, (tmp_path / "lab/a/new").stat().st_mode & 0o777) == (True, 0o600)
     with pytest.raises(BadInput, match="others use it too"):
         stack_secrets.plan(catalogue, {}, ["there"])
+
+
+def test_a_certificate_is_published_without_its_key_and_two_are_trusted_while_it_is_rotated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(paths, "state", lambda environment: tmp_path / environment)
+    catalogue = {"a-tls": {"names": ["a.svc"], "certificate": "platform/a.crt"}}
+    file, kept = tmp_path / "lab/platform/a.crt", dict[str, str]()
+
+    def run(arguments: list[str], text: str | None) -> str:
+        key = next((word for word in arguments if word.startswith("bedplate:")), "")
+        if text is not None:
+            kept[key] = text
+        return kept[key] if arguments[1] == "get" else json.dumps({name: {} for name in kept})
+
+    def step(*rotate: str) -> tuple[list[str], list[str]]:
+        done = stack_secrets.ensure(run, "lab", catalogue, rotate)
+        assert "PRIVATE" not in file.read_text() and "PRIVATE" in kept["bedplate:a-tls"]
+        return [change.action for change in done], certificates(file.read_text())
+
+    made, first = step()
+    rotated, both = step("a-tls")
+    trimmed, second = step()
+    assert (made, rotated, trimmed) == (["make"], ["rotate"], ["publish"])
+    assert (len(first), both) == (1, second + first) and second == certificates(kept["bedplate:a-tls"])
+    assert step() == ([], second)
+    file.unlink()
+    assert step() == (["publish"], second), "another controller gets it from the stack"
 
 
 def test_values_go_to_pulumi_on_standard_input_only() -> None:
