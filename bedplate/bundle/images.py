@@ -199,7 +199,7 @@ class Layout:
         """Forget every other image, and every blob that only they had."""
         wanted = {image.reference for image in images}
         write(self.folder / "oci-layout", LAYOUT)
-        self._write([entry for entry in self._index() if entry["annotations"].get(TAG) in wanted])
+        self._write([entry for entry in self._index() if entry["annotations"][TAG] in wanted])
         manifests = {digest for image in images for digest, _ in image.manifests}
         blobs = manifests | {part["digest"] for digest in manifests for part in self._parts(digest)}
         for path in self.blob("").glob("*"):
@@ -225,9 +225,10 @@ class Layout:
         return done.stdout
 
     def _index(self) -> list[Json]:
+        """Entries that have a name; skopeo leaves one without where a tag has moved."""
         file = self.folder / "index.json"
         entries: list[Json] = json.loads(file.read_bytes())["manifests"] if file.exists() else []
-        return entries
+        return [entry for entry in entries if TAG in entry.get("annotations", {})]
 
     def _write(self, entries: Sequence[Json]) -> None:
         ordered = sorted(entries, key=lambda entry: str(entry["annotations"][TAG]))
