@@ -2,7 +2,7 @@
 
 import pulumi
 
-from ai_platform import consumers, data_parts, names
+from ai_platform import consumers, data_parts, names, waits
 from ai_platform import monitoring_parts as parts
 from ai_platform.consumers import Consumer
 from ai_platform.data_parts import environment, opaque
@@ -116,4 +116,5 @@ def deployment(settings: Settings, part: Part, noted: str) -> Manifest:
     authority["secret"]["items"] = [{"key": consumers.AUTHORITY, "path": consumers.AUTHORITY}]
     spec = parts.pod(part, made, [login, authority, data_parts.scratch(size=2 * GIB)])
     spec["priorityClassName"] = names.INTERACTIVE
+    spec = waits.waiting(spec, part, settings, [consumers.endpoint(consumers.DATABASE, settings)])
     return parts.deployment(part, spec, **{data_parts.GENERATION: noted})
