@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pulumi
 
-from ai_platform import data_parts, waits
+from ai_platform import data_parts
 from ai_platform import mlflow_objects as render
 from ai_platform.manifest import create, create_all
 from ai_platform.monitoring_parts import OWNER, account, service
@@ -35,7 +35,7 @@ class Mlflow(pulumi.ComponentResource):
             settings, secrets = args.settings, args.secrets
             port = settings.ports["mlflow"]
             after = pulumi.ResourceOptions(parent=self, depends_on=args.ready)
-            needed = [account(part), render.secret(settings, secrets, part), waits.program(part)]
+            needed = [account(part), render.secret(settings, secrets, part), render.before(part)]
             made = create_all(needed, after)
             create(service(part, {"http": port}), after)
             if part.pods > 1:

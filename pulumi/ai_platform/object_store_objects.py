@@ -203,7 +203,8 @@ def workload(
     }[app]
     spec = parts.pod(part, container, volumes)
     if app == FILER:
-        spec = waits.waiting(spec, part, settings, [consumers.endpoint(consumers.DATABASE, settings)])
+        database = consumers.endpoint(consumers.DATABASE, settings)
+        spec = waits.waiting(spec, settings, waits.program(part), [database])
     if app == STORE:
         return _labelled(parts.deployment(part, spec, **{data_parts.GENERATION: noted}))
     return _labelled(stateful(part, spec, noted, (kept.tier, kept.volume) if app == VOLUME else None))

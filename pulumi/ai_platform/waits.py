@@ -13,16 +13,18 @@ from ai_platform.monitoring_parts import Part, from_config
 from ai_platform.settings import Settings
 
 PROGRAM = "wait.py"
+MOUNT: Manifest = {"name": "before", "mountPath": pods.SCRIPTS_PATH, "readOnly": True}
 
 
-def program(part: Part) -> Manifest:
-    """What waits, for the part's namespace."""
+def program(part: Part, *more: str) -> Manifest:
+    """What waits, for the part's namespace, and ``more`` programs that come before it."""
     labels = names.labels(part.app, part.instance)
-    return scripts.config_map(f"{part.app}-wait", part.namespace, scripts.read(PROGRAM), labels)
+    return scripts.config_map(f"{part.app}-before", part.namespace, scripts.read(PROGRAM, *more), labels)
 
 
-def waiting(spec: Manifest, part: Part, settings: Settings, addresses: Sequence[str]) -> Manifest:
-    """The pod ``spec`` of ``part``, which starts once every HOST:PORT of ``addresses`` is reached."""
+def waiting(spec: Manifest, settings: Settings, files: Manifest, addresses: Sequence[str]) -> Manifest:
+    """The pod ``spec``, which starts once every HOST:PORT of ``addresses`` is reached. ``files`` is what
+    ``program`` made."""
     container: Manifest = {
         "name": "wait",
         "image": settings.images.reference("python"),
@@ -30,7 +32,7 @@ def waiting(spec: Manifest, part: Part, settings: Settings, addresses: Sequence[
         "command": ["python3", f"{pods.SCRIPTS_PATH}/{PROGRAM}", *addresses],
         "resources": pods.small("10m", "32Mi", "128Mi"),
         "securityContext": pods.container_security(),
-        "volumeMounts": [{"name": "wait", "mountPath": pods.SCRIPTS_PATH, "readOnly": True}],
+        "volumeMounts": [MOUNT],
     }
-    volumes = [*spec["volumes"], from_config("wait", program(part))]
+    volumes = [*spec["volumes"], from_config(MOUNT["name"], files)]
     return spec | {"initContainers": [container], "volumes": volumes}

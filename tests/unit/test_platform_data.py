@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pulumi
@@ -259,11 +260,12 @@ def test_a_certificate_is_made_where_names_are_asked_for() -> None:
 def test_who_would_end_without_the_database_waits_for_it_without_a_limit(name: str) -> None:
     """Both end, or sleep ever longer, when PostgreSQL is away; kubelet would hold them back for minutes."""
     [spec] = [spec for found, _, spec in pod_specs(objects()) if found == name]
-    [wait] = spec["initContainers"]
+    wait = spec["initContainers"][0]
     assert wait["command"][1:] == [f"{pods.SCRIPTS_PATH}/wait.py", "postgresql.data.svc:5432"]
-    [files] = [v["configMap"]["name"] for v in spec["volumes"] if v["name"] == "wait"]
+    [files] = [v["configMap"]["name"] for v in spec["volumes"] if v["name"] == "before"]
     space = "mlflow" if "mlflow" in name else "data"
-    assert "wait.py" in find(objects(), "ConfigMap", files, space)["data"]
+    programs = {Path(c["command"][1]).name for c in spec["initContainers"]}
+    assert programs == set(find(objects(), "ConfigMap", files, space)["data"])
     assert "activeDeadlineSeconds" not in spec
 
 
