@@ -95,6 +95,12 @@ class Process:
         assert self.running is not None
         return self.running.wait(seconds)
 
+    def shows(self) -> str:
+        """What the system tells others of it while it runs: its command line and its environment."""
+        assert self.running is not None
+        files = (Path(f"/proc/{self.running.pid}/{name}") for name in ("cmdline", "environ"))
+        return "\n".join(file.read_text(errors="replace") for file in files)
+
     def said(self) -> str:
         """All that it wrote so far."""
         return self.log.read_text(errors="replace")

@@ -17,6 +17,7 @@ NOT_WATCHED = "^/(dev|proc|sys|run|var/lib/(kubelet|containerd|containers)/.+)($
 STATE_READS = (("", ["pods"], ["list", "watch"]), ("batch", ["cronjobs"], ["list", "watch"]))
 PASSWORDS = {"postgres": "postgres-monitoring-password", "valkey": "valkey-monitoring-password"}
 LOGIN = "monitoring"
+LOGINS = "/etc/bedplate/login"
 
 
 def node_exporter(settings: Settings, part: Part) -> Manifest:
@@ -101,33 +102,33 @@ def state(settings: Settings, part: Part) -> Manifest:
 def database(settings: Settings, part: Part, database: Database, generation: str) -> Manifest:
     """The exporter of one database, found by its label like any other pod."""
     port = settings.ports[f"{database.kind}_exporter"]
-    password = {"secretKeyRef": {"name": PASSWORDS[database.kind], "key": PASSWORDS[database.kind]}}
-    plain, secret = {
-        "postgres": (
-            {"DATA_SOURCE_URI": f"{database.address}/postgres?sslmode=require", "DATA_SOURCE_USER": LOGIN},
-            "DATA_SOURCE_PASS",
-        ),
-        "valkey": (
-            {
-                "REDIS_ADDR": f"redis://{database.address}",
-                "REDIS_USER": LOGIN,
-                "REDIS_EXPORTER_CHECK_SINGLE_KEYS": "db1=dataset",
-            },
-            "REDIS_PASSWORD",
-        ),
-    }[database.kind]
-    made = parts.container(part, settings, [], {"metrics": port}, {}, health="/")
-    made["env"] = [
-        *({"name": name, "value": value} for name, value in plain.items()),
-        {"name": secret, "valueFrom": password},
-    ]
+    env, volumes = _login(database, PASSWORDS[database.kind])
+    mounts = {volume["name"]: LOGINS for volume in volumes}
+    container = parts.container(part, settings, [], {"metrics": port}, mounts, health="/") | {"env": env}
     own = {"app.kubernetes.io/instance": database.name, scrape.METRICS_LABEL: database.kind}
-    found = parts.deployment(part, parts.pod(part, made, []), **{"bedplate.io/secret-generation": generation})
+    pod = parts.pod(part, container, volumes)
+    found = parts.deployment(part, pod, **{"bedplate.io/secret-generation": generation})
     found["metadata"] |= {"name": f"{part.app}-{database.name}", "labels": part.labels | own}
     found["spec"] |= {"replicas": 1, "selector": {"matchLabels": names.selector(part.app, database.name)}}
     found["spec"]["template"]["metadata"]["labels"] = part.labels | own
     found["spec"]["template"]["spec"]["topologySpreadConstraints"] = pods.apart(part.app, database.name)
     return found
+
+
+def _login(database: Database, secret: str) -> tuple[list[Manifest], list[Manifest]]:
+    """Variables that say whom to ask as whom, and volumes. PostgreSQL's exporter reads its password from a
+    file; Valkey's can read a table of addresses only, so that it has the password itself."""
+    if database.kind == "postgres":
+        source = f"{database.address}/postgres?sslmode=require"
+        plain = {"DATA_SOURCE_URI": source, "DATA_SOURCE_USER": LOGIN}
+        plain["DATA_SOURCE_PASS_FILE"] = f"{LOGINS}/{secret}"
+        volumes: list[Manifest] = [{"name": "login", "secret": {"secretName": secret, "defaultMode": 0o440}}]
+        return [{"name": name, "value": value} for name, value in plain.items()], volumes
+    plain = {"REDIS_ADDR": f"redis://{database.address}", "REDIS_USER": LOGIN}
+    plain["REDIS_EXPORTER_CHECK_SINGLE_KEYS"] = "db1=dataset"
+    password = {"secretKeyRef": {"name": secret, "key": secret}}
+    own: Manifest = {"name": "REDIS_PASSWORD", "valueFrom": password}
+    return [*({"name": name, "value": value} for name, value in plain.items()), own], []
 
 
 def on_host(part: Part, made: Manifest, volumes: list[Manifest]) -> Manifest:

@@ -35,7 +35,8 @@ class Mlflow(pulumi.ComponentResource):
             settings, secrets = args.settings, args.secrets
             port = settings.ports["mlflow"]
             after = pulumi.ResourceOptions(parent=self, depends_on=args.ready)
-            made = create_all([account(part), render.secret(settings, secrets, part)], after)
+            needed = [account(part), render.secret(settings, secrets, part), render.before(part)]
+            made = create_all(needed, after)
             create(service(part, {"http": port}), after)
             if part.pods > 1:
                 budget = disruption_budget(part.app, data_parts.INSTANCE, part.namespace, OWNER)

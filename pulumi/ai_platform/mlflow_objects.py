@@ -2,7 +2,7 @@
 
 import pulumi
 
-from ai_platform import consumers, data_parts, names
+from ai_platform import consumers, data_parts, names, pods, waits
 from ai_platform import monitoring_parts as parts
 from ai_platform.consumers import Consumer
 from ai_platform.data_parts import environment, opaque
@@ -17,6 +17,7 @@ USER = "bedplate"  # not the name that everybody tries first
 PASSWORD, FORMS = "mlflow-admin-password", "mlflow-secret-key"
 CONFIG, AUTHORITY = "/etc/mlflow", "/etc/postgresql-ca"
 WORKERS = 2
+LOGIN = "mlflow_login.py"
 # Nothing is told to anybody outside; and a store that is not Amazon's is spoken to as all of them understand.
 PLAIN = {
     "AWS_REQUEST_CHECKSUM_CALCULATION": "when_required",
@@ -116,4 +117,22 @@ def deployment(settings: Settings, part: Part, noted: str) -> Manifest:
     authority["secret"]["items"] = [{"key": consumers.AUTHORITY, "path": consumers.AUTHORITY}]
     spec = parts.pod(part, made, [login, authority, data_parts.scratch(size=2 * GIB)])
     spec["priorityClassName"] = names.INTERACTIVE
+    spec = waits.waiting(spec, settings, before(part), [consumers.endpoint(consumers.DATABASE, settings)])
+    spec["initContainers"].append(_login(made))
     return parts.deployment(part, spec, **{data_parts.GENERATION: noted})
+
+
+def before(part: Part) -> Manifest:
+    """Programs that run before the server."""
+    return waits.program(part, LOGIN)
+
+
+def _login(server: Manifest) -> Manifest:
+    """Gives the administrator the password of the Secret, with what the server sees of it."""
+    same = ("image", "imagePullPolicy", "env", "securityContext")
+    return {name: server[name] for name in same} | {
+        "name": "login",
+        "command": ["python3", f"{pods.SCRIPTS_PATH}/{LOGIN}"],
+        "resources": pods.small("100m", "256Mi", "1Gi"),
+        "volumeMounts": [*server["volumeMounts"], waits.MOUNT],
+    }

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pulumi
 
-from ai_platform import consumers, data_parts
+from ai_platform import consumers, data_parts, waits
 from ai_platform import object_store_objects as render
 from ai_platform.data_flows import FILER, GRPC, MASTER, STORE, STORE_SETUP, VOLUME
 from ai_platform.data_parts import headless
@@ -53,6 +53,7 @@ class ObjectStore(pulumi.ComponentResource):
                 render.identities_secret(secrets, parts[STORE]),
                 render.signing_secret(secrets, parts[STORE]),
                 config,
+                waits.program(parts[FILER]),
                 *(account(parts[app]) for app in (MASTER, VOLUME, FILER, STORE)),
             ],
             self._after,

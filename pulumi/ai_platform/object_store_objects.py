@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pulumi
 
-from ai_platform import consumers, data_parts, names, pods, scripts
+from ai_platform import consumers, data_parts, names, pods, scripts, waits
 from ai_platform import monitoring_parts as parts
 from ai_platform.data_flows import FILER, GRPC, MASTER, STORE, STORE_SETUP, VOLUME
 from ai_platform.data_parts import environment, member, opaque, stateful
@@ -202,6 +202,9 @@ def workload(
         STORE: [data_parts.secret_volume("identities", "s3-identities")],
     }[app]
     spec = parts.pod(part, container, volumes)
+    if app == FILER:
+        database = consumers.endpoint(consumers.DATABASE, settings)
+        spec = waits.waiting(spec, settings, waits.program(part), [database])
     if app == STORE:
         return _labelled(parts.deployment(part, spec, **{data_parts.GENERATION: noted}))
     return _labelled(stateful(part, spec, noted, (kept.tier, kept.volume) if app == VOLUME else None))

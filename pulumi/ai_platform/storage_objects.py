@@ -148,6 +148,10 @@ def _discovery_pods(settings: Settings) -> Manifest:
             {"name": "MY_NODE_NAME", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}},
             {"name": "MY_NAMESPACE", "valueFrom": {"fieldRef": {"fieldPath": "metadata.namespace"}}},
         ],
+        # It serves figures once it has found its node and knows its classes; it has no other sign of life.
+        "ports": [{"name": "metrics", "containerPort": 8080}],
+        "readinessProbe": pods.http("/metrics", "metrics"),
+        "livenessProbe": {"tcpSocket": {"port": "metrics"}, "initialDelaySeconds": 30, "timeoutSeconds": 10},
         "resources": pods.small("50m", "64Mi", "256Mi"),
         # Root, because it empties volumes whose files belong to others; nothing else of a privileged pod.
         "securityContext": {

@@ -4,6 +4,7 @@ logged is there, a model is registered, and who was given nothing sees nothing."
 import base64
 import json
 import os
+import signal
 import subprocess
 import tempfile
 import urllib.error
@@ -20,7 +21,7 @@ from data_store import KEYS, Weed, client, result, setup
 from ai_platform import consumers
 from ai_platform import mlflow_objects as render
 from ai_platform.reading import read
-from bedplate import evidence
+from bedplate import evidence, paths
 from bedplate.ports import free_port
 from tests.data_programs import Process, home, running, substitute, wait
 from tests.data_samples import settings, stored
@@ -70,13 +71,23 @@ class Site:
         except urllib.error.HTTPError as error:
             return error.code, error.read()
 
-    def log_a_run(self) -> str:
+    def start(self) -> None:
+        """Begin, and be there."""
+        self.process.start()
+        wait(lambda: self.ask("GET", "/health")[0] == 200, 400, self.process)
+
+    def log_a_run(self, name: str = "ranker") -> str:
         """What a person's program does; the run's id. It has no key of the object store."""
         env = {"PATH": os.environ["PATH"], "HOME": str(self.folder), "MLFLOW_TRACKING_URI": self.url}
         env |= {"MLFLOW_TRACKING_USERNAME": render.USER, "MLFLOW_TRACKING_PASSWORD": ADMIN}
         python = home("mlflow") / "bin/python"
         done = subprocess.run(
-            [python, "-c", LOG], env=env, cwd=self.folder, capture_output=True, text=True, check=False
+            [python, "-c", LOG.replace("ranker", name)],
+            env=env,
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert done.returncode == 0, done.stderr[-2000:] + self.process.said()[-2000:]
         return done.stdout.split()[-1]
@@ -168,6 +179,33 @@ def test_who_was_given_nothing_sees_nothing(site: Site) -> None:
     ]
     assert set(answers) <= {401, 403}, answers
     proved("mlflow_refused", "Requests of people without rights that MLflow refuses", len(answers), "== 16")
+
+
+def test_what_was_logged_outlives_kill(site: Site) -> None:
+    run = site.log_a_run(name="killed")
+    site.process.end(signal.SIGKILL)
+    site.start()
+    status, answer = site.ask("GET", f"/api/2.0/mlflow/runs/get?run_id={run}")
+    assert (status, answer["run"]["data"]["metrics"][0]["value"]) == (200, 0.25)
+    kept = client(site.weed.endpoint(), "mlflow").ask("GET", "/mlflow", query="list-type=2")[1].decode()
+    assert f"{run}/artifacts/model/weights.bin" in kept
+
+
+def test_a_rotated_password_of_the_administrator_is_the_only_one(site: Site) -> None:
+    """As `pulumi up` does it: another Secret, and pods begin anew with what runs before them."""
+    login, before = site.folder / "login.ini", paths.PULUMI / "ai_platform/files/mlflow_login.py"
+    old, opened = login.read_text(), 0
+    question = "/api/2.0/mlflow/users/get?username=bedplate"
+    for word, other in (("another-word-of-the-administrator", ADMIN), (ADMIN, "another-word")):
+        login.write_text(old.replace(ADMIN, word))
+        command = [home("mlflow") / "bin/python", before]
+        done = subprocess.run(command, env=site.process.env, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr[-2000:]
+        assert site.ask("GET", question, word=word)[0] == 200
+        opened += site.ask("GET", question, word=other)[0] != 401
+    claim = "Rotations of 2 after which another password of MLflow's administrator still opens it"
+    proved("faults.mlflow.rotated", claim, opened, "== 0")
+    assert not opened
 
 
 def test_other_consumers_do_not_reach_its_data(site: Site) -> None:

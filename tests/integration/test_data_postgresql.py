@@ -226,6 +226,14 @@ def test_a_standby_follows_and_takes_over_when_the_primary_is_lost(pair: Cluster
     follows(pair, 0, "1001")
 
 
+def test_no_server_shows_a_password_to_those_who_see_processes(pair: Cluster) -> None:
+    for process in pair.processes:
+        shown = process.shows()
+        assert "postgres" in shown
+        assert not [role for role, password in PASSWORDS.items() if password in shown]
+    assert "passfile" in pair.processes[1].shows()
+
+
 def test_a_planned_change_of_the_primary_loses_nothing(pair: Cluster) -> None:
     """As `pulumi up` restarts them: the new primary first, while the old one is still written to."""
     pair.ask("CREATE TABLE t (n int)", "dify", "dify")

@@ -215,6 +215,8 @@ def test_a_copy_follows_takes_over_and_is_not_lost(tmp_path: Path) -> None:
         first.ask("LPUSH", "dataset", "a", "b", "c")
         wait(lambda: second.ask("LLEN", "dataset") == 3, 180, second.process)
         assert str(second.ask("LPUSH", "dataset", "d")).startswith("READONLY")
+        for member in (first, second):
+            assert not [user for user, word in PASSWORDS.items() if word in member.process.shows()]
         # Its volume is lost: it does not begin anew, or the copy would follow it into nothing.
         first.process.end(signal.SIGKILL)
         (first.data / "appendonlydir").rename(tmp_path / "lost")

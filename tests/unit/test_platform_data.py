@@ -8,13 +8,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pulumi
 import pytest
 from cryptography import x509
 
-from ai_platform import consumers, data_parts, names
+from ai_platform import consumers, data_parts, names, pods
 from ai_platform import object_store_objects as store
 from ai_platform import postgresql_objects as postgresql
 from ai_platform import valkey_objects as valkey
@@ -253,6 +254,19 @@ def test_a_certificate_is_made_where_names_are_asked_for() -> None:
     named = parsed.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     assert named.get_values_for_type(x509.DNSName) == ["a.svc", "*.b.svc"]
     assert parsed.verify_directly_issued_by(parsed) is None
+
+
+@pytest.mark.parametrize("name", ["Deployment/mlflow", "StatefulSet/s3-filer"])
+def test_who_would_end_without_the_database_waits_for_it_without_a_limit(name: str) -> None:
+    """Both end, or sleep ever longer, when PostgreSQL is away; kubelet would hold them back for minutes."""
+    [spec] = [spec for found, _, spec in pod_specs(objects()) if found == name]
+    wait = spec["initContainers"][0]
+    assert wait["command"][1:] == [f"{pods.SCRIPTS_PATH}/wait.py", "postgresql.data.svc:5432"]
+    [files] = [v["configMap"]["name"] for v in spec["volumes"] if v["name"] == "before"]
+    space = "mlflow" if "mlflow" in name else "data"
+    programs = {Path(c["command"][1]).name for c in spec["initContainers"]}
+    assert programs == set(find(objects(), "ConfigMap", files, space)["data"])
+    assert "activeDeadlineSeconds" not in spec
 
 
 # ---- who reaches whom

@@ -207,7 +207,16 @@ def test_an_exporter_of_a_database_is_found_by_its_label() -> None:
         assert found["metadata"]["labels"]["bedplate.io/metrics"] == kind
         [container] = found["spec"]["containers"]
         assert container["ports"] == [{"name": "metrics", "containerPort": port}]
-        assert [e for e in container["env"] if "valueFrom" in e]
+        env = {e["name"]: e for e in container["env"]}
+        secret = f"{kind}-monitoring-password"
+        if kind == "postgres":
+            [login] = found["spec"]["volumes"]
+            assert login["secret"]["secretName"] == secret
+            [mount] = container["volumeMounts"]
+            assert env["DATA_SOURCE_PASS_FILE"]["value"] == f"{mount['mountPath']}/{secret}"
+            assert not [e for e in env.values() if "valueFrom" in e]
+        else:
+            assert env["REDIS_PASSWORD"]["valueFrom"]["secretKeyRef"] == {"name": secret, "key": secret}
 
 
 @cache

@@ -13,9 +13,13 @@ ask() { # ORDINAL USER SQL
   PGPASSWORD=$password PGSSLMODE=verify-full PGSSLROOTCERT=$CERTIFICATE PGCONNECT_TIMEOUT=3 \
     psql -X -A -t -q -v ON_ERROR_STOP=1 -h "$host" -p "$port" -U "$2" -d postgres -c "$3"
 }
+login() { # a file that says it, because a server's command line is read by whoever sees processes of its host
+  local password=${REPLICATION_PASSWORD//\\/\\\\}
+  (umask 077 && printf '*:*:*:replication:%s\n' "${password//:/\\:}" >"$SOCKETS/login")
+}
 source_of() { # connection to the primary, as PostgreSQL's programs take it
   local host=${peers[$PRIMARY]%:*} port=${peers[$PRIMARY]##*:}
-  echo "host=$host port=$port user=replication password=$REPLICATION_PASSWORD application_name=standby_$me" \
+  echo "host=$host port=$port user=replication passfile=$SOCKETS/login application_name=standby_$me" \
     "sslmode=verify-full sslrootcert=$CERTIFICATE"
 }
 primary_answers() { [ "$(ask "$PRIMARY" replication 'SELECT NOT pg_is_in_recovery()' 2>/dev/null)" = t ]; }
@@ -73,6 +77,7 @@ take_over() { # runs beside the server. A primary that still answers takes no mo
   say "pod $me is the primary now"
 }
 
+login
 if [ ! -s "$PGDATA/PG_VERSION" ]; then
   if [ "$me" = "$PRIMARY" ]; then make; else copy; fi
 elif [ "$me" != "$PRIMARY" ] && [ ! -e "$PGDATA/standby.signal" ]; then
@@ -81,4 +86,5 @@ fi
 if [ "$me" = "$PRIMARY" ] && [ -e "$PGDATA/standby.signal" ]; then take_over & fi
 settings=()
 if [ "$me" != "$PRIMARY" ]; then settings=(-c "primary_conninfo=$(source_of)"); fi
+unset ADMIN_PASSWORD REPLICATION_PASSWORD # whoever runs beside users' queries has no need of them
 exec postgres -D "$PGDATA" -k "$SOCKETS" -p "$PGPORT" "$@" "${settings[@]}"

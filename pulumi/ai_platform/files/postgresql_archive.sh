@@ -26,6 +26,8 @@ whole() {
   say "copy $now is whole"
 }
 
+# A host that is lost says no more; without these the kernel goes on believing in it for a quarter of an hour.
+lost="tcp_user_timeout=30000 keepalives_idle=30 keepalives_interval=10 keepalives_count=3"
 mkdir -p "$ARCHIVE/log" "$ARCHIVE/copies"
 case $WHAT in
 log)
@@ -34,7 +36,8 @@ log)
     slots="SELECT count(*) FROM pg_replication_slots WHERE slot_name = 'archive'"
     there=$(psql -X -A -t -d postgres -c "$slots" || true)
     if [ "$there" = 0 ]; then pg_receivewal --slot=archive --create-slot && touch "$ARCHIVE/begin"; fi
-    pg_receivewal -D "$ARCHIVE/log" --slot=archive --synchronous --no-loop || say "no log comes; trying again"
+    pg_receivewal -d "$lost" -D "$ARCHIVE/log" --slot=archive --synchronous --no-loop ||
+      say "no log comes; trying again"
     sleep "${PAUSE:-5}"
   done
   ;;

@@ -10,10 +10,11 @@ size_of() { # HOST:PORT: number of keys, nothing where nobody answers
   REDISCLI_AUTH=$REPLICATION_PASSWORD timeout 3 valkey-cli -h "${1%:*}" -p "${1##*:}" --user replication info keyspace \
     2>/dev/null | grep -c '^db' || true
 }
+login=
 if [ "$me" != "$PRIMARY" ]; then
   primary=$(nth "$PRIMARY")
-  set -- "$@" --replicaof "${primary%:*}" "${primary##*:}" --masteruser replication \
-    --masterauth "$REPLICATION_PASSWORD"
+  set -- "$@" --replicaof "${primary%:*}" "${primary##*:}" --masteruser replication
+  login="masterauth $REPLICATION_PASSWORD"
 elif [ ! -e "$DATA/appendonlydir" ]; then
   command -v valkey-cli >/dev/null || { echo "bedplate: without valkey-cli nobody can be asked" >&2; exit 1; }
   ordinal=0
@@ -25,4 +26,8 @@ elif [ ! -e "$DATA/appendonlydir" ]; then
     ordinal=$((ordinal + 1))
   done
 fi
-exec valkey-server "$@"
+# By standard input, because a server's command line is read by whoever sees processes of its host.
+unset REPLICATION_PASSWORD
+exec valkey-server - "$@" <<CONFIG
+$login
+CONFIG
